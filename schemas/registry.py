@@ -1,0 +1,229 @@
+"""Registry records: who runs which device where, for what, on which ground, and what was said, filed and allowed.
+
+Rules:
+1. Every record is about one thing, `kind/id`, and holds from `valid_from`; a later `valid_from` replaces the earlier
+   state of the thing from then on, a higher `record_version` of one `record_id` corrects the statement itself.
+2. A feed is the heartbeat of one source of records; without it no record can be said to be missing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.contract import Contract, Identifier, Identifiers, Interval, Text, UtcTime, Word
+from schemas.vocabulary import (
+    Attribute,
+    AuthorityBasis,
+    AuthorityStatus,
+    AuthorityType,
+    ControllerType,
+    LegalBasis,
+    Operation,
+    Provenance,
+    PurposeCategory,
+    RegistryKind,
+    SiteKind,
+    SubjectKind,
+    Zone,
+)
+
+Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,8}){0,2}$")]
+
+
+class RegistryRecord(Interval):
+    """What all registry records share; `id` names the thing within its kind."""
+
+    record_id: Identifier
+    record_version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    id: Identifier
+
+    @property
+    def key(self) -> str:
+        """The key of the record on its topic, `kind/id`."""
+        return f"{self.kind}/{self.id}"  # type: ignore[attr-defined]  # each kind fixes its own literal
+
+
+class Owned(RegistryRecord):
+    """A registry record that belongs to one controller."""
+
+    controller_id: Identifier
+
+
+class ControllerRecord(RegistryRecord):
+    """An organisation that runs recognition and answers for it (dpv:DataController)."""
+
+    kind: Literal["controller"] = "controller"
+    title: Text
+    controller_type: ControllerType
+    minor_rules: bool | None = None
+    """Whether dedicated rules for persons under 14 exist (PIPL Art. 31); absent: not stated."""
+
+
+class SiteRecord(Owned):
+    """A place with its law."""
+
+    kind: Literal["site"] = "site"
+    title: Text
+    site_kind: SiteKind
+    jurisdictions: Annotated[tuple[Jurisdiction, ...], Field(strict=False, min_length=1, max_length=8)]
+    """All that apply, from the widest: `CN`, `CN-SH`; `EU`, `IE`; `US`, `US-CA`, `US-CA-SF`."""
+    timezone: Annotated[str, Field(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}$", max_length=64)]
+    publicly_accessible: bool | None = None
+    sign_verified_at: UtcTime | None = None
+    """When somebody last saw the conspicuous sign at the entrances."""
+    alternative_methods: Annotated[tuple[Word, ...], Field(strict=False, max_length=16)] | None = None
+    """Ways in without the face; empty: none, absent: not stated."""
+    face_required_by: Text | None = None
+    """The state rule that prescribes recognition here, if one does."""
+
+
+class DeviceRecord(Owned):
+    """A biometric capture device in its zone."""
+
+    kind: Literal["device"] = "device"
+    site_id: Identifier
+    zone: Zone
+    sign_verified_at: UtcTime | None = None
+    commissioned_at: UtcTime | None = None
+
+
+class PurposeRecord(Owned):
+    """A purpose of processing, with its ground and its bounds."""
+
+    kind: Literal["purpose"] = "purpose"
+    specific_text: Text | None = None
+    necessity_ref: Identifier | None = None
+    """Where the necessity is argued."""
+    category: PurposeCategory
+    legal_basis: LegalBasis
+    basis_evidence_ref: Identifier | None = None
+    """What proves a basis other than consent."""
+    written_consent_required: bool = False
+    necessary_for_service: bool | None = None
+    """Whether the service cannot be had without it (PIPL Art. 16); absent: not stated."""
+    operations: Annotated[tuple[Operation, ...], Field(strict=False, min_length=1, max_length=5)]
+    attributes: Annotated[tuple[Attribute, ...], Field(strict=False, max_length=14)] = ()
+    site_ids: Identifiers = ()
+    """Where it may be pursued; empty: at every site of the controller."""
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+    method_version: Identifier = "1"
+
+
+class AuthorityRecord(Owned):
+    """An order, warrant or security ground that permits what would else be a breach."""
+
+    kind: Literal["authority"] = "authority"
+    authority_type: AuthorityType
+    basis: AuthorityBasis
+    issuer: Text
+    status: AuthorityStatus
+    evidence_ref: Identifier | None = None
+    """Where the paper lies; without it the authority is a claim and excuses nothing."""
+    site_ids: Identifiers = ()
+    device_ids: Identifiers = ()
+    requested_by_subject: bool | None = None
+    """Whether the person or an interested party asked for the search (draft of 2023, Art. 10)."""
+
+
+class AssessmentRecord(Owned):
+    """An impact assessment that was approved at `valid_from`, for purposes in one version of their method."""
+
+    kind: Literal["assessment"] = "assessment"
+    purpose_ids: Annotated[tuple[Identifier, ...], Field(strict=False, min_length=1, max_length=64)]
+    method_version: Identifier
+    archived_until: UtcTime | None = None
+
+
+class NoticeRecord(Owned):
+    """A notice to the persons concerned, as it stands from `valid_from` on."""
+
+    kind: Literal["notice"] = "notice"
+    purpose_ids: Annotated[tuple[Identifier, ...], Field(strict=False, min_length=1, max_length=64)]
+    site_ids: Identifiers = ()
+    """Where it is shown; empty: at every site of the controller."""
+    method_version: Identifier
+    states_retention: bool
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
+
+
+class FilingRecord(Owned):
+    """A filing with an authority."""
+
+    kind: Literal["filing"] = "filing"
+    filing_type: Word
+    filed_with: Text
+    filed_at: UtcTime
+
+
+class GalleryRecord(Owned):
+    """A biometric reference database and where its references came from."""
+
+    kind: Literal["gallery"] = "gallery"
+    purpose_ids: Identifiers = ()
+    provenance: Provenance
+
+
+class ExceptionRecord(Owned):
+    """A legal instrument that excuses rules within a scope and a time."""
+
+    kind: Literal["exception"] = "exception"
+    rule_ids: Annotated[tuple[Identifier, ...], Field(strict=False, min_length=1, max_length=64)]
+    legal_basis: Text
+    reason: Text
+    author_id: Identifier
+    approver_id: Identifier
+    site_ids: Identifiers = ()
+    device_ids: Identifiers = ()
+    purpose_ids: Identifiers = ()
+    evidence_ref: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _four_eyes(self) -> Self:
+        if self.author_id == self.approver_id:
+            raise PydanticCustomError("four_eyes", "expected an approver who is not the author")
+        return self
+
+
+class AttestationRecord(Owned):
+    """Somebody vouches for a fact that a device or purpose does not deliver by itself."""
+
+    kind: Literal["attestation"] = "attestation"
+    about: Annotated[str, Field(pattern=r"^(device|purpose)/[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
+    fact: Word
+    value: bool | Word
+    attested_by: Identifier
+    evidence_ref: Identifier
+
+
+class FeedRecord(RegistryRecord):
+    """The heartbeat of one source of records: what it covers, up to when it is complete, how late it may be."""
+
+    kind: Literal["feed"] = "feed"
+    controller_id: Identifier | None = None
+    """The controller whose records it brings; absent: those of every controller."""
+    covers: Annotated[tuple[SubjectKind | RegistryKind, ...], Field(strict=False, min_length=1, max_length=18)]
+    complete_until: UtcTime
+    """Every record with an earlier `valid_from`, of these kinds, is on the log."""
+    max_lag_seconds: Annotated[int, Field(ge=1, le=31_536_000)]
+
+
+AnyRegistryRecord = Annotated[
+    ControllerRecord
+    | SiteRecord
+    | DeviceRecord
+    | PurposeRecord
+    | AuthorityRecord
+    | AssessmentRecord
+    | NoticeRecord
+    | FilingRecord
+    | GalleryRecord
+    | ExceptionRecord
+    | AttestationRecord
+    | FeedRecord,
+    Field(discriminator="kind"),
+]
+REGISTRY: Contract[RegistryRecord] = Contract(AnyRegistryRecord)
+REGISTRY_KINDS: tuple[RegistryKind, ...] = RegistryKind.__args__  # type: ignore[attr-defined]

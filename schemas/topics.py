@@ -1,0 +1,147 @@
+"""The one catalogue of topics: what each carries, by which key, in which partitions, for how long, about whom.
+
+Rules:
+1. The partition count of `matches` never changes; whatever is partitioned like it has the same count.
+2. Every log has a retention of its class, set here and shown when the worker starts.
+3. Names on a broker carry the prefix of the settings; names in the code do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from schemas.contract import Contract
+from schemas.encounter import ENCOUNTER
+from schemas.match import MATCH
+from schemas.registry import REGISTRY
+from schemas.subject import SUBJECT
+from schemas.verdict import RECEIPT, REJECTION, VIOLATION
+
+
+class TopicName(StrEnum):
+    """The topics, by their bare names."""
+
+    MATCHES = "matches"
+    ENCOUNTERS = "encounters"
+    SUBJECTS = "subjects"
+    REGISTRY = "registry"
+    VIOLATIONS = "violations"
+    OBLIGATIONS = "obligations"
+    RECEIPTS = "receipts"
+    REJECTIONS = "rejections"
+
+
+DAY_MS = 24 * 3600 * 1000
+
+
+class RetentionClass(StrEnum):
+    """How long a log is kept by the broker, and why."""
+
+    EVENTS = "events"
+    RECORDS = "records"
+    EVIDENCE = "evidence"
+    REJECTIONS = "rejections"
+
+    @property
+    def retention_ms(self) -> int:
+        """Milliseconds for the broker's `retention.ms`; -1 keeps for ever."""
+        return RETENTION_MS[self]
+
+
+RETENTION_MS: Mapping[RetentionClass, int] = {
+    RetentionClass.EVENTS: 90 * DAY_MS,  # a quarter, to replay before the archive takes over
+    RetentionClass.RECORDS: -1,  # the log is the state: a view is rebuilt from its beginning
+    RetentionClass.EVIDENCE: 3 * 366 * DAY_MS,  # three years, as for assessments (PIPL Art. 56, Measures Art. 9)
+    RetentionClass.REJECTIONS: 30 * DAY_MS,  # long enough to mend a producer; the bytes may hold anything
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One line of the catalogue."""
+
+    name: TopicName
+    key: str
+    purpose: str
+    retention: RetentionClass
+    like_matches: bool
+    personal_data: str
+    contract: Contract[Any] | None
+
+    def config(self) -> dict[str, str]:
+        """The broker's configuration of the topic; every log is kept whole, none is compacted."""
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention.retention_ms)}
+
+
+TOPICS: Mapping[TopicName, Topic] = {
+    topic.name: topic
+    for topic in (
+        Topic(
+            TopicName.MATCHES,
+            "subject_ref if known, else device_id",
+            "match events",
+            RetentionClass.EVENTS,
+            True,
+            "pseudonymous, whereabouts",
+            MATCH,
+        ),
+        Topic(
+            TopicName.ENCOUNTERS,
+            "subject_ref if known, else device_id",
+            "access outcomes, reviews, disclosures",
+            RetentionClass.EVENTS,
+            True,
+            "pseudonymous, whereabouts",
+            ENCOUNTER,
+        ),
+        Topic(
+            TopicName.SUBJECTS,
+            "subject_ref",
+            "subject records",
+            RetentionClass.RECORDS,
+            False,
+            "pseudonymous",
+            SUBJECT,
+        ),
+        Topic(TopicName.REGISTRY, "kind/id", "registry records", RetentionClass.RECORDS, False, "none", REGISTRY),
+        Topic(
+            TopicName.VIOLATIONS,
+            "violation_id",
+            "every change of a violation, in the partition of its case",
+            RetentionClass.EVIDENCE,
+            True,
+            "pseudonymous",
+            VIOLATION,
+        ),
+        Topic(
+            TopicName.OBLIGATIONS,
+            "obligation_id",
+            "duties opened and closed",
+            RetentionClass.EVIDENCE,
+            True,
+            "pseudonymous",
+            None,
+        ),
+        Topic(
+            TopicName.RECEIPTS,
+            "topic/partition",
+            "the ledger",
+            RetentionClass.EVIDENCE,
+            True,
+            "none",
+            RECEIPT,
+        ),
+        Topic(
+            TopicName.REJECTIONS,
+            "topic/partition",
+            "dead letters: bytes and reason",
+            RetentionClass.REJECTIONS,
+            False,
+            "unknown: what a producer sent by mistake",
+            REJECTION,
+        ),
+    )
+}
