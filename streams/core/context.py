@@ -1,0 +1,318 @@
+"""The context of a case: every fact that the registry gives about one combination of device, purpose and claims.
+
+Rules:
+1. A context is a pure function of the registry, the combination and the instant, constant between the instants at
+   which a record involved begins or ends; a batch has few combinations, so each is computed once and kept.
+2. What the event claims of itself decides nothing: the site comes from the device's record, the law from the site.
+3. `absent` names the sources whose negative answer rests on a missing record; the feeds decide later whether it may.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from schemas.registry import (
+    AssessmentRecord,
+    AuthorityRecord,
+    ControllerRecord,
+    DeviceRecord,
+    ExceptionRecord,
+    NoticeRecord,
+    PurposeRecord,
+    RegistryRecord,
+    SiteRecord,
+)
+from streams.core.facts import Source, Unknown
+from streams.core.instant import NEVER, micros, moment_of
+from streams.core.registry import Found, Registry
+
+
+class Combination(NamedTuple):
+    """What of a message the registry is asked about."""
+
+    controller_id: str
+    device_id: str
+    site_id: str | None
+    purpose_id: str | None
+    notice_id: str | None
+    authority_id: str | None
+    exception_id: str | None
+
+
+class Context:
+    """Facts by name, the unknown sources with their reasons, the sources that rest on absence, the records used."""
+
+    __slots__ = ("absent", "facts", "records", "why")
+
+    def __init__(self) -> None:
+        self.facts: dict[str, object] = {}
+        self.why: dict[Source, Unknown] = {}
+        self.absent: set[Source] = set()
+        self.records: dict[Source, tuple[str, ...]] = {}
+
+    def missing(self, source: Source, found: Found) -> None:
+        """Note that the record of `source` is not there, or why that cannot be said."""
+        self.why[source] = found.why or Unknown.NOT_REGISTERED
+        if found.why is None:
+            self.absent.add(source)
+
+    def used(self, source: Source, *records: RegistryRecord) -> None:
+        """Note the records on which the facts of `source` rest."""
+        self.records[source] = tuple(record.record_id for record in records)
+
+
+def context_at(registry: Registry, combination: Combination, instant: int) -> Context:
+    """Everything the registry says about a combination at an instant."""
+    context = Context()
+    device = _device(context, registry, combination, instant)
+    site = _site(context, registry, device, instant)
+    _controller(context, registry, combination, instant)
+    purpose = _purpose(context, registry, combination, device, instant)
+    _notice(context, registry, combination, purpose, site, instant)
+    _assessment(context, registry, purpose, instant)
+    _authority(context, registry, combination, device, instant)
+    _exception(context, registry, combination, device, instant)
+    return context
+
+
+def _device(context: Context, registry: Registry, wanted: Combination, instant: int) -> DeviceRecord | None:
+    found = registry.find("device", wanted.device_id, instant)
+    device = found.record
+    if not isinstance(device, DeviceRecord):
+        context.missing(Source.DEVICE, found)
+        context.facts["device_registered"] = None if found.why else False
+        return None
+    context.used(Source.DEVICE, device)
+    context.facts.update(
+        device_registered=True,
+        device_zone=device.zone,
+        controller_agrees=device.controller_id == wanted.controller_id,
+        site_agrees=wanted.site_id in (None, device.site_id),
+    )
+    return device
+
+
+def _site(context: Context, registry: Registry, device: DeviceRecord | None, instant: int) -> SiteRecord | None:
+    if device is None:
+        context.why[Source.SITE] = context.why[Source.DEVICE]
+        return None
+    found = registry.find("site", device.site_id, instant)
+    site = found.record
+    if not isinstance(site, SiteRecord):
+        context.missing(Source.SITE, found)
+        context.facts["site_registered"] = None if found.why else False
+        return None
+    context.used(Source.SITE, site, device)
+    now = moment_of(instant)
+    context.facts.update(
+        site_registered=True,
+        site_id=site.id,
+        site_kind=site.site_kind,
+        jurisdictions=site.jurisdictions,
+        site_public=site.publicly_accessible,
+        sign_verified=any(seen is not None and seen <= now for seen in (site.sign_verified_at, device.sign_verified_at)),
+        alternative_available=None if site.alternative_methods is None else bool(site.alternative_methods),
+        face_required_by_law=site.face_required_by is not None,
+    )
+    return site
+
+
+def _controller(context: Context, registry: Registry, wanted: Combination, instant: int) -> None:
+    found = registry.find("controller", wanted.controller_id, instant)
+    controller = found.record
+    if not isinstance(controller, ControllerRecord):
+        context.missing(Source.CONTROLLER, found)
+        return
+    context.used(Source.CONTROLLER, controller)
+    context.facts.update(controller_type=controller.controller_type, minor_rules=controller.minor_rules)
+
+
+def _purpose(
+    context: Context, registry: Registry, wanted: Combination, device: DeviceRecord | None, instant: int
+) -> PurposeRecord | None:
+    if wanted.purpose_id is None:
+        context.why[Source.PURPOSE] = Unknown.NOT_REPORTED
+        context.facts["purpose_registered"] = False
+        return None
+    found = registry.find("purpose", wanted.purpose_id, instant)
+    purpose = found.record
+    if not isinstance(purpose, PurposeRecord) or purpose.controller_id != wanted.controller_id:
+        context.missing(Source.PURPOSE, found)
+        context.facts["purpose_registered"] = None if found.why else False
+        return None
+    context.used(Source.PURPOSE, purpose)
+    context.facts.update(
+        purpose_registered=True,
+        purpose_specific=purpose.specific_text is not None,
+        necessity_evidenced=purpose.necessity_ref is not None,
+        purpose_category=purpose.category,
+        legal_basis=purpose.legal_basis,
+        basis_evidenced=purpose.basis_evidence_ref is not None,
+        written_consent_required=purpose.written_consent_required,
+        necessary_for_service=purpose.necessary_for_service,
+        purpose_operations=purpose.operations,
+        purpose_attributes=purpose.attributes,
+        retention_stated=purpose.retention_days is not None,
+        site_allowed=True if not purpose.site_ids else None if device is None else device.site_id in purpose.site_ids,
+    )
+    return purpose
+
+
+def _notice(
+    context: Context,
+    registry: Registry,
+    wanted: Combination,
+    purpose: PurposeRecord | None,
+    site: SiteRecord | None,
+    instant: int,
+) -> None:
+    if purpose is None:
+        context.why[Source.NOTICE] = context.why[Source.PURPOSE]
+        return
+    papers, hidden = registry.papers("notice", purpose.id, instant)
+    notices = [paper for paper in papers if isinstance(paper, NoticeRecord) and _covers(paper, purpose, site)]
+    if not notices:
+        context.missing(Source.NOTICE, Found(why=hidden))
+    context.used(Source.NOTICE, *notices)
+    if notices or hidden is None:
+        context.facts.update(
+            notice_in_force=bool(notices),
+            notice_states_retention=any(notice.states_retention for notice in notices),
+            prompt_given=any(notice.id == wanted.notice_id for notice in notices),
+        )
+
+
+def _covers(notice: NoticeRecord, purpose: PurposeRecord, site: SiteRecord | None) -> bool:
+    """Whether a notice about the purpose is the controller's, for its present method, and shown at the site."""
+    same = notice.controller_id == purpose.controller_id and notice.method_version == purpose.method_version
+    return same and (not notice.site_ids or (site is not None and site.id in notice.site_ids))
+
+
+def _assessment(context: Context, registry: Registry, purpose: PurposeRecord | None, instant: int) -> None:
+    if purpose is None:
+        context.why[Source.ASSESSMENT] = context.why[Source.PURPOSE]
+        return
+    papers, hidden = registry.papers("assessment", purpose.id, instant)
+    current = [
+        paper
+        for paper in papers
+        if isinstance(paper, AssessmentRecord)
+        and paper.controller_id == purpose.controller_id
+        and paper.method_version == purpose.method_version
+    ]
+    if not current:
+        context.missing(Source.ASSESSMENT, Found(why=hidden))
+    context.used(Source.ASSESSMENT, *current)
+    if current or hidden is None:
+        context.facts["assessment_current"] = bool(current)
+
+
+def _authority(
+    context: Context, registry: Registry, wanted: Combination, device: DeviceRecord | None, instant: int
+) -> None:
+    nothing = {"authority_evidenced": False, "authority_basis": "none", "authority_requested_by_subject": False}
+    if wanted.authority_id is None:
+        context.facts.update(nothing)
+        return
+    found = registry.find("authority", wanted.authority_id, instant)
+    authority = found.record
+    if not isinstance(authority, AuthorityRecord):
+        context.missing(Source.AUTHORITY, found)
+        context.facts.update({} if found.why else nothing)
+        return
+    context.used(Source.AUTHORITY, authority)
+    in_scope = _in_scope(authority, wanted, device)
+    granted = authority.status == "granted" and authority.evidence_ref is not None
+    if in_scope is None and granted:
+        context.why[Source.AUTHORITY] = context.why[Source.DEVICE]
+    elif in_scope and granted:
+        context.facts.update(
+            authority_evidenced=True,
+            authority_basis=authority.basis,
+            authority_requested_by_subject=authority.requested_by_subject,
+        )
+    else:
+        context.facts.update(nothing)
+
+
+def _exception(
+    context: Context, registry: Registry, wanted: Combination, device: DeviceRecord | None, instant: int
+) -> None:
+    if wanted.exception_id is None:
+        context.facts["exception_evidenced"] = False
+        return
+    found = registry.find("exception", wanted.exception_id, instant)
+    exception = found.record
+    if not isinstance(exception, ExceptionRecord):
+        context.missing(Source.EXCEPTION, found)
+        context.facts.update({} if found.why else {"exception_evidenced": False})
+        return
+    context.used(Source.EXCEPTION, exception)
+    in_scope = _in_scope(exception, wanted, device)
+    if in_scope and exception.purpose_ids:
+        in_scope = wanted.purpose_id in exception.purpose_ids
+    if in_scope is None and exception.evidence_ref is not None:
+        context.why[Source.EXCEPTION] = context.why[Source.DEVICE]
+    else:
+        context.facts["exception_evidenced"] = bool(in_scope) and exception.evidence_ref is not None
+
+
+def _in_scope(
+    paper: AuthorityRecord | ExceptionRecord, wanted: Combination, device: DeviceRecord | None
+) -> bool | None:
+    """Whether a paper covers controller, device and site; None where only the device's record could tell."""
+    if paper.controller_id != wanted.controller_id:
+        return False
+    if paper.device_ids and wanted.device_id not in paper.device_ids:
+        return False
+    if not paper.site_ids:
+        return True
+    return None if device is None else device.site_id in paper.site_ids
+
+
+def edges(registry: Registry, combination: Combination) -> list[int]:
+    """Every instant at which the context of a combination may change, sorted."""
+    devices = [each for each in registry.statements("device", combination.device_id) if isinstance(each, DeviceRecord)]
+    things = {("device", combination.device_id), ("controller", combination.controller_id)}
+    things |= {("site", device.site_id) for device in devices}
+    things |= {("purpose", combination.purpose_id or ""), ("authority", combination.authority_id or "")}
+    things.add(("exception", combination.exception_id or ""))
+    for kind in ("notice", "assessment"):
+        things |= {(kind, paper) for paper in registry.paper_ids(kind, combination.purpose_id or "")}
+    found = {instant for kind, thing in things for instant in registry.instants(kind, thing)}
+    sites = [each for kind, thing in things if kind == "site" for each in registry.statements(kind, thing)]
+    signs = [each.sign_verified_at for each in (*devices, *sites) if isinstance(each, DeviceRecord | SiteRecord)]
+    return sorted(found | {micros(seen) for seen in signs if seen is not None})
+
+
+class Contexts:
+    """The contexts of all combinations met since the registry last changed, each by a small integer."""
+
+    __slots__ = ("_known", "_revision", "rows")
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._known: dict[Combination, tuple[list[int], list[int]]] = {}
+        self.rows: list[Context] = []
+
+    def refresh(self, registry: Registry) -> None:
+        """Forget everything if the registry changed or too much is kept; to be called between batches only."""
+        if registry.revision != self._revision or len(self.rows) > ROWS_MAX:
+            self._revision = registry.revision
+            self._known.clear()
+            self.rows = []
+
+    def segments(self, registry: Registry, combination: Combination) -> tuple[list[int], list[int]]:
+        """First instants of the stretches of a combination, and the index into `rows` that holds on each."""
+        known = self._known.get(combination)
+        if known is None:
+            starts = [-NEVER, *edges(registry, combination)]
+            first = len(self.rows)
+            self.rows.extend(context_at(registry, combination, start) for start in starts)
+            known = self._known[combination] = (starts, list(range(first, len(self.rows))))
+        return known
+
+
+ROWS_MAX = 100_000
+"""Contexts kept at most (about 3 KB each); a flood of made-up device names must not fill the memory."""

@@ -1,0 +1,126 @@
+"""A YAML document that knows its lines: read, checked against a pydantic shape, every problem named by line and key.
+
+Rules:
+1. A key said twice in one mapping is a problem, not a choice.
+2. An unknown key is a problem that names the nearest known one.
+3. All problems of a document are gathered; nobody mends a file one error at a time.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from streams.errors import Place, RulebookError, RulebookErrors
+
+Shape = TypeVar("Shape", bound=BaseModel)
+Path = tuple[Hashable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Plain data and, for every path of keys and indices in it, the line (from 1) where it stands."""
+
+    file: str
+    data: Any
+    lines: Mapping[Path, int] = field(default_factory=dict)
+
+    def place(self, path: Path) -> Place:
+        """Where the value at `path` stands, or its nearest ancestor that has a line."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return Place(self.file, self.lines.get(path, 1))
+
+
+def read_document(text: str, file: str) -> Document:
+    """The document that a YAML text holds; raises `RulebookErrors` naming each line that is wrong."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise RulebookErrors((RulebookError("expected a document, got nothing", place=Place(file, 1)),))
+        lines: dict[Path, int] = {}
+        problems: list[RulebookError] = []
+        data = _construct(loader, node, (), lines, problems, file)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
+        raise RulebookErrors((RulebookError(f"expected YAML: {error.problem}", place=Place(file, line)),)) from None
+    except (yaml.YAMLError, RecursionError, ValueError):
+        raise RulebookErrors((RulebookError("expected YAML", place=Place(file, 1)),)) from None
+    finally:
+        loader.dispose()
+    if problems:
+        raise RulebookErrors(tuple(problems))
+    return Document(file, data, lines)
+
+
+def _construct(
+    loader: yaml.SafeLoader, node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[RulebookError], file: str
+) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        found: dict[Hashable, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, Hashable) or key in found:
+                problems.append(RulebookError(f"expected the key {key!r} once", place=Place(file, line)))
+                continue
+            lines[*path, key] = line
+            found[key] = _construct(loader, value_node, (*path, key), lines, problems, file)
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _construct(loader, inner, (*path, index), lines, problems, file) for index, inner in enumerate(node.value)
+        ]
+    if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
+        lines[*path, BODY] = node.start_mark.line + 2
+    return loader.construct_object(node, deep=True)
+
+
+BODY = "\x00body"
+"""Last step of the path to the first line inside a block text, which starts below its `|`."""
+
+
+def fit(shape: type[Shape], document: Document) -> Shape:
+    """The document as `shape`; raises `RulebookErrors` with every problem, by line."""
+    try:
+        return shape.model_validate(document.data)
+    except ValidationError as error:
+        raise RulebookErrors(tuple(_problem(shape, document, detail) for detail in error.errors())) from None
+
+
+def _problem(shape: type[BaseModel], document: Document, detail: Any) -> RulebookError:
+    path: Path = tuple(detail["loc"])
+    place = document.place(path)
+    name = ".".join(str(step) for step in path)
+    if detail["type"] == "extra_forbidden":
+        known = _keys_at(shape, path[:-1])
+        nearest = difflib.get_close_matches(str(path[-1]), known, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known here: {', '.join(sorted(known))}"
+        return RulebookError(f"unknown key {name!r}; {hint}", place=place)
+    return RulebookError(f"{name or 'document'}: {detail['msg']}", place=place)
+
+
+def _keys_at(shape: type[BaseModel], path: Path) -> set[str]:
+    """The keys that the mapping at `path` may have, by the fields of the shapes on the way."""
+    current: type[BaseModel] | None = shape
+    for step in path:
+        if isinstance(step, str) and current is not None:
+            named = current.model_fields.get(step)
+            current = None if named is None else _model_in(named.annotation)
+    return set() if current is None else {each.alias or name for name, each in current.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_in(inner)) is not None:
+            return found
+    return None

@@ -1,0 +1,74 @@
+"""Feeds: what each source of records covers, up to when it is complete, and how long its silence may be trusted.
+
+Rules:
+1. A record that is missing at an instant is *absent* only where every feed that covers its kind is complete beyond
+   that instant; otherwise it is unknown (`feed_behind`).
+2. What a source has said stands until `complete_until + max_lag`; beyond it the source has broken its promise and
+   everything that rests on it is unknown, so a feed that stops is seen within its `max_lag`.
+3. A kind that no feed covers is unknown for ever (`feed_missing`).
+4. Of several heartbeats of one feed the latest by `valid_from` counts, whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.registry import FeedRecord
+from streams.core.instant import NEVER, SECOND, micros
+
+
+class Horizon(NamedTuple):
+    """How far records of a kind can be relied on; both instants are exclusive."""
+
+    complete_until: int
+    fresh_until: int
+
+
+class Feeds:
+    """The latest heartbeat of every feed."""
+
+    __slots__ = ("_horizons", "_latest")
+
+    def __init__(self) -> None:
+        self._latest: dict[str, FeedRecord] = {}
+        self._horizons: dict[tuple[str, str], Horizon | None] = {}
+
+    def add(self, heartbeat: FeedRecord) -> None:
+        """Take a heartbeat in; an older one than the feed's latest changes nothing."""
+        known = self._latest.get(heartbeat.id)
+        if known is None or _order(heartbeat) > _order(known):
+            self._latest[heartbeat.id] = heartbeat
+            self._horizons.clear()
+
+    def horizon(self, controller_id: str, kind: str) -> Horizon | None:
+        """How far records of `kind` about `controller_id` can be relied on; None where no feed covers them."""
+        place = (controller_id, kind)
+        if place not in self._horizons:
+            self._horizons[place] = self._narrowest(controller_id, kind)
+        return self._horizons[place]
+
+    def latest(self) -> tuple[FeedRecord, ...]:
+        """The latest heartbeat of each feed, by id."""
+        return tuple(self._latest[feed_id] for feed_id in sorted(self._latest))
+
+    def _narrowest(self, controller_id: str, kind: str) -> Horizon | None:
+        covering = [
+            horizon_of(feed)
+            for feed in self._latest.values()
+            if kind in feed.covers and feed.controller_id in (None, controller_id)
+        ]
+        if not covering:
+            return None
+        return Horizon(min(each.complete_until for each in covering), min(each.fresh_until for each in covering))
+
+
+def horizon_of(feed: FeedRecord) -> Horizon:
+    """How far one heartbeat reaches; a feed that was retired (`valid_until`) limits nothing before its end."""
+    complete = micros(feed.complete_until)
+    if feed.valid_until is not None and complete >= micros(feed.valid_until):
+        return Horizon(NEVER, NEVER)
+    return Horizon(complete, complete + feed.max_lag_seconds * SECOND)
+
+
+def _order(feed: FeedRecord) -> tuple[object, ...]:
+    return (feed.valid_from, feed.record_version, feed.complete_until, feed.record_id)

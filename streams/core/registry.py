@@ -1,0 +1,103 @@
+"""The registry as a view: what every registry record says, by kind and id, and which of it holds at an instant.
+
+Rules:
+1. A registry is a pure fold over registry records; only an unreadable record makes their order matter, because it
+   leaves its key unknown until a readable one of the same key comes.
+2. `revision` rises whenever an answer may change; heartbeats of feeds do not raise it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple, TypeVar, cast
+
+from schemas.registry import AssessmentRecord, FeedRecord, NoticeRecord, RegistryRecord
+from streams.core.facts import Unknown
+from streams.core.feed import Feeds
+from streams.core.instant import NEVER, micros
+from streams.core.timeline import Statement, Timeline
+
+Record = TypeVar("Record", bound=RegistryRecord)
+
+
+class Found(NamedTuple):
+    """The record of a thing at an instant, or why it cannot be said; neither means that there is none."""
+
+    record: RegistryRecord | None = None
+    why: Unknown | None = None
+
+
+class Registry:
+    """All registry records up to some frontier."""
+
+    __slots__ = ("_papers", "_things", "_unreadable", "feeds", "revision")
+
+    def __init__(self) -> None:
+        self._things: dict[str, Timeline[RegistryRecord]] = {}
+        self._papers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._unreadable: set[str] = set()
+        self.feeds = Feeds()
+        self.revision = 0
+
+    def add(self, record: RegistryRecord) -> None:
+        """Take a record in; the same record again changes nothing."""
+        if isinstance(record, FeedRecord):
+            self.feeds.add(record)
+            return
+        timeline = self._things.setdefault(record.key, Timeline())
+        changed = timeline.add(_statement(record))
+        if isinstance(record, NoticeRecord | AssessmentRecord):
+            for purpose_id in record.purpose_ids:
+                self._papers[record.kind, purpose_id].add(record.id)
+        if record.key in self._unreadable:
+            self._unreadable.discard(record.key)
+            changed = True
+        self.revision += changed
+
+    def mark_unreadable(self, key: str) -> None:
+        """Remember that the newest record of `key` cannot be read, so that the thing is unknown until replaced."""
+        self._unreadable.add(key)
+        self.revision += 1
+
+    def find(self, kind: str, thing: str, instant: int) -> Found:
+        """The record of `kind/thing` in force at `instant`."""
+        key = f"{kind}/{thing}"
+        if key in self._unreadable:
+            return Found(why=Unknown.RECORD_UNREADABLE)
+        timeline = self._things.get(key)
+        if timeline is None:
+            return Found()
+        if timeline.conflicting:
+            return Found(why=Unknown.CONFLICT)
+        statement = timeline.in_force(instant)
+        return Found(None if statement is None else statement.content)
+
+    def papers(self, kind: str, purpose_id: str, instant: int) -> tuple[list[RegistryRecord], Unknown | None]:
+        """Notices or assessments about a purpose in force at `instant`, and why others may be hidden."""
+        found = [self.find(kind, thing, instant) for thing in sorted(self._papers.get((kind, purpose_id), ()))]
+        hidden = next((each.why for each in found if each.why is not None), None)
+        if hidden is None and any(key.startswith(f"{kind}/") for key in self._unreadable):
+            hidden = Unknown.RECORD_UNREADABLE
+        papers = [each.record for each in found if each.record is not None]
+        return [paper for paper in papers if purpose_id in cast(NoticeRecord, paper).purpose_ids], hidden
+
+    def paper_ids(self, kind: str, purpose_id: str) -> frozenset[str]:
+        """The ids of all notices or assessments that ever named a purpose."""
+        return frozenset(self._papers.get((kind, purpose_id), ()))
+
+    def statements(self, kind: str, thing: str) -> tuple[RegistryRecord, ...]:
+        """Every current statement about `kind/thing`, whatever it holds for."""
+        return tuple(statement.content for statement in self._things.get(f"{kind}/{thing}", ()))
+
+    def instants(self, kind: str, thing: str) -> set[int]:
+        """The instants at which `find` may change its answer."""
+        timeline = self._things.get(f"{kind}/{thing}")
+        return timeline.instants() if timeline is not None else set()
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+
+def _statement(record: RegistryRecord) -> Statement[RegistryRecord]:
+    until = NEVER if record.valid_until is None else micros(record.valid_until)
+    return Statement(record.record_id, record.record_version, micros(record.valid_from), record, until)
