@@ -257,7 +257,7 @@ def refusal(error: ValidationError) -> ContractError:
         return ContractError(reason, "expected only the fields of the contract")
     if reason is Reason.UNKNOWN_KIND:
         return ContractError(reason, "expected a known kind of message")
-    place = ".".join(str(part) for part in first["loc"] if isinstance(part, str | int))
+    place = ".".join(str(part) for part in first["loc"])
     return ContractError(reason, f"{place or 'message'}: {first['msg']}")
 
 

@@ -57,7 +57,17 @@ ClaimedBasis = Literal["national_security", "public_security", "emergency", "sta
 ControllerType = Literal["private", "public_agency", "law_enforcement", "property_manager", "employer", "school"]
 
 SiteKind = Literal[
-    "mall", "office_building", "airport", "hotel", "zoo", "hospital", "street", "school", "residential", "station", "shop"
+    "mall",
+    "office_building",
+    "airport",
+    "hotel",
+    "zoo",
+    "hospital",
+    "street",
+    "school",
+    "residential",
+    "station",
+    "shop",
 ]
 
 Zone = Literal[

@@ -111,7 +111,9 @@ def _site(context: Context, registry: Registry, device: DeviceRecord | None, ins
         site_kind=site.site_kind,
         jurisdictions=site.jurisdictions,
         site_public=site.publicly_accessible,
-        sign_verified=any(seen is not None and seen <= now for seen in (site.sign_verified_at, device.sign_verified_at)),
+        sign_verified=any(
+            seen is not None and seen <= now for seen in (site.sign_verified_at, device.sign_verified_at)
+        ),
         alternative_available=None if site.alternative_methods is None else bool(site.alternative_methods),
         face_required_by_law=site.face_required_by is not None,
     )
@@ -289,10 +291,11 @@ def edges(registry: Registry, combination: Combination) -> list[int]:
 class Contexts:
     """The contexts of all combinations met since the registry last changed, each by a small integer."""
 
-    __slots__ = ("_known", "_revision", "rows")
+    __slots__ = ("_known", "_revision", "generation", "rows")
 
     def __init__(self) -> None:
         self._revision = -1
+        self.generation = 0
         self._known: dict[Combination, tuple[list[int], list[int]]] = {}
         self.rows: list[Context] = []
 
@@ -300,6 +303,7 @@ class Contexts:
         """Forget everything if the registry changed or too much is kept; to be called between batches only."""
         if registry.revision != self._revision or len(self.rows) > ROWS_MAX:
             self._revision = registry.revision
+            self.generation += 1
             self._known.clear()
             self.rows = []
 
@@ -316,3 +320,9 @@ class Contexts:
 
 ROWS_MAX = 100_000
 """Contexts kept at most (about 3 KB each); a flood of made-up device names must not fill the memory."""
+
+
+def index_at(segments: tuple[list[int], list[int]], instant: int) -> int:
+    """The index into `rows` that holds at an instant."""
+    starts, indices = segments
+    return indices[bisect_right(starts, instant) - 1]

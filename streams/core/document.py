@@ -60,7 +60,12 @@ def read_document(text: str, file: str) -> Document:
 
 
 def _construct(
-    loader: yaml.SafeLoader, node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[RulebookError], file: str
+    loader: yaml.SafeLoader,
+    node: yaml.Node,
+    path: Path,
+    lines: dict[Path, int],
+    problems: list[RulebookError],
+    file: str,
 ) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):

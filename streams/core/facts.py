@@ -95,7 +95,9 @@ _FACTS = (
     Fact("comparison_decision", TEXT, Source.EVENT, "match, non_match, inconclusive, not_reported", "never", MATCH),
     Fact("stranger", BOOLEAN, Source.EVENT, "a non-match of an identification: nobody we know", "never", MATCH),
     Fact("inferred_attributes", TEXTS, Source.EVENT, "traits inferred from the face", UNREPORTED, MATCH, True),
-    Fact("sensitive_attributes", TEXTS, Source.EVENT, "those of them that law calls sensitive", UNREPORTED, MATCH, True),
+    Fact(
+        "sensitive_attributes", TEXTS, Source.EVENT, "those of them that law calls sensitive", UNREPORTED, MATCH, True
+    ),
     Fact("original_image_retained", BOOLEAN, Source.EVENT, "the original image is kept", UNREPORTED, MATCH, True),
     Fact("storage_location", TEXT, Source.EVENT, "device, lan or cloud", UNREPORTED, MATCH, True),
     Fact("internet_transfer", BOOLEAN, Source.EVENT, "face data left over the internet", UNREPORTED, MATCH, True),
@@ -108,7 +110,9 @@ _FACTS = (
     Fact("access_outcome", TEXT, Source.EVENT, "admitted or denied", "never", ACCESS),
     Fact("review_result", TEXT, Source.EVENT, "confirmed or overruled", "never", REVIEW),
     Fact("reviewers", NUMBER, Source.EVENT, "how many persons agreed", "never", REVIEW),
-    Fact("recipient_role", TEXT, Source.EVENT, "other_controller, processor, authority or subject", "never", DISCLOSURE),
+    Fact(
+        "recipient_role", TEXT, Source.EVENT, "other_controller, processor, authority or subject", "never", DISCLOSURE
+    ),
     Fact("disclosure_basis", TEXT, Source.EVENT, "consent, legal_obligation, contract or none", "never", DISCLOSURE),
     Fact("disclosure_evidenced", BOOLEAN, Source.EVENT, "the basis has a reference", "never", DISCLOSURE),
     Fact("disclosed_for_value", BOOLEAN, Source.EVENT, "something was given in return", "never", DISCLOSURE),
@@ -121,7 +125,9 @@ _FACTS = (
     Fact("site_kind", TEXT, Source.SITE, "mall, airport, hotel, ...", "the site is not registered or not known"),
     Fact("jurisdictions", TEXTS, Source.SITE, "all that apply, from the widest", "the site is not known"),
     Fact("site_public", BOOLEAN, Source.SITE, "open to an undetermined number of people", UNSTATED),
-    Fact("sign_verified", BOOLEAN, Source.SITE, "a sign at device or site was verified before", "the site is not known"),
+    Fact(
+        "sign_verified", BOOLEAN, Source.SITE, "a sign at device or site was verified before", "the site is not known"
+    ),
     Fact("alternative_available", BOOLEAN, Source.SITE, "the site has a way without the face", UNSTATED),
     Fact("face_required_by_law", BOOLEAN, Source.SITE, "a state rule prescribes recognition here", "site not known"),
     Fact("controller_type", TEXT, Source.CONTROLLER, "private, public_agency, law_enforcement, ...", "not known"),
@@ -134,7 +140,9 @@ _FACTS = (
     Fact("legal_basis", TEXT, Source.PURPOSE, "consent, contract, legal_obligation, ...", UNSTATED),
     Fact("basis_evidenced", BOOLEAN, Source.PURPOSE, "a basis other than consent has a reference", UNSTATED),
     Fact("written_consent_required", BOOLEAN, Source.PURPOSE, "law asks for written consent", UNSTATED),
-    Fact("necessary_for_service", BOOLEAN, Source.PURPOSE, "the service cannot be had without it", UNSTATED, EVERY, True),
+    Fact(
+        "necessary_for_service", BOOLEAN, Source.PURPOSE, "the service cannot be had without it", UNSTATED, EVERY, True
+    ),
     Fact("operation_allowed", BOOLEAN, Source.PURPOSE, "the purpose allows this operation", UNSTATED, MATCH),
     Fact("attributes_allowed", BOOLEAN, Source.PURPOSE, "it allows every inferred attribute", UNSTATED, MATCH),
     Fact("site_allowed", BOOLEAN, Source.PURPOSE, "it may be pursued at the device's site", UNSTATED),

@@ -83,9 +83,9 @@ class RuleShape(Shape):
     """Empty: every type."""
     kind: Literal["condition"] = "condition"
     on_unknown: Literal["undetermined"] = "undetermined"
-    mode: Annotated[Literal["active", "shadow", "off"], BeforeValidator(lambda mode: "off" if mode is False else mode)] = (
-        "active"
-    )
+    mode: Annotated[
+        Literal["active", "shadow", "off"], BeforeValidator(lambda mode: "off" if mode is False else mode)
+    ] = "active"
     confidence: Literal["firm", "likely", "unverified"] = "firm"
     limits: Prose | None = None
     """What the rule cannot see of the legal test."""

@@ -79,7 +79,7 @@ class Registry:
         if hidden is None and any(key.startswith(f"{kind}/") for key in self._unreadable):
             hidden = Unknown.RECORD_UNREADABLE
         papers = [each.record for each in found if each.record is not None]
-        return [paper for paper in papers if purpose_id in cast(NoticeRecord, paper).purpose_ids], hidden
+        return [paper for paper in papers if purpose_id in cast("NoticeRecord", paper).purpose_ids], hidden
 
     def paper_ids(self, kind: str, purpose_id: str) -> frozenset[str]:
         """The ids of all notices or assessments that ever named a purpose."""

@@ -32,6 +32,13 @@ class State(NamedTuple):
     withdrawn: bool = False
     age_band: str | None = None
     restricted: bool = False
+    stranger: bool = False
+    """Nobody we could have a record of; what was agreed on the spot is all there is."""
+
+    @property
+    def rests_on_absence(self) -> bool:
+        """Whether "no consent" is said because no record was found."""
+        return not (self.forms or self.withdrawn or self.stranger or self.why)
 
 
 class History(Statements[SubjectRecord]):

@@ -1,0 +1,348 @@
+"""Cases: a frame of messages becomes a frame of facts, one row a case, every fact as in force at `occurred_at`.
+
+Rules:
+1. The facts of a row depend on that row and the views alone, never on its neighbours: batches may be cut anywhere.
+2. Registry facts come by combination, subject facts by person; both are small tables that rows index into.
+3. The feeds decide last: what rests on a source beyond its horizon becomes unknown, with its reason.
+4. A stranger has no records. Searched in the open (no active involvement) nobody can have agreed; at a gate the
+   agreement or the notice given there decides; where neither is reported the answer is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import polars as pl
+
+from schemas.vocabulary import SENSITIVE_ATTRIBUTES
+from streams.core.columns import COLUMN_TYPES
+from streams.core.context import Combination, Context, Contexts, index_at
+from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
+from streams.core.feed import Horizon
+from streams.core.instant import NEVER
+from streams.core.registry import Registry
+from streams.core.subject_history import Histories, State
+
+Row = TypeVar("Row")
+
+COMBINATION = Combination._fields
+KINDS: Mapping[Source, tuple[str, ...]] = {
+    Source.DEVICE: ("device",),
+    Source.SITE: ("device", "site"),
+    Source.CONTROLLER: ("controller",),
+    Source.PURPOSE: ("purpose",),
+    Source.NOTICE: ("purpose", "notice"),
+    Source.ASSESSMENT: ("purpose", "assessment"),
+    Source.AUTHORITY: ("authority",),
+    Source.EXCEPTION: ("exception",),
+    Source.CONSENT: ("consent_given", "consent_withdrawn"),
+    Source.ENROLMENT: ("enrolment",),
+    Source.RESTRICTION: ("restriction",),
+}
+"""The kinds of record on which the facts of a source rest."""
+
+REGISTRY_SOURCES = (
+    Source.DEVICE,
+    Source.SITE,
+    Source.CONTROLLER,
+    Source.PURPOSE,
+    Source.NOTICE,
+    Source.ASSESSMENT,
+    Source.AUTHORITY,
+    Source.EXCEPTION,
+)
+SUBJECT_SOURCES = (Source.CONSENT, Source.ENROLMENT, Source.RESTRICTION)
+
+HELPERS: Mapping[str, pl.DataType] = {
+    "site_in_force": pl.String(),
+    "purpose_operations": pl.List(pl.String()),
+    "purpose_attributes": pl.List(pl.String()),
+}
+"""Columns of a context that are no facts: the device's site, and what a purpose allows."""
+
+AGREED = State(
+    forms=("separate",),
+    givers=("self",),
+    actions=("collect", "identify"),
+    separate_actions=("collect", "identify"),
+    stranger=True,
+)
+"""A stranger who agreed on the spot, for this probe alone."""
+NOT_AGREED = State(stranger=True)
+UNREPORTED = State(why=Unknown.NOT_REPORTED)
+UNLINKED = State(why=Unknown.IDENTITY_UNLINKED)
+
+OWN_NAMES = {
+    "outcome": "access_outcome",
+    "result": "review_result",
+    "legal_basis": "disclosure_basis",
+    "for_value": "disclosed_for_value",
+}
+"""Fields of encounters whose facts have longer names, because the registry uses the short ones."""
+
+
+def absent(source: Source) -> str:
+    """The name of the column that says whether a negative answer of `source` rests on a missing record."""
+    return f"absent_{source}"
+
+
+class Grown:
+    """A table that grows with the rows it is made of, so that a batch pays for new rows only."""
+
+    __slots__ = ("_frame", "_generation")
+
+    def __init__(self) -> None:
+        self._frame: pl.DataFrame | None = None
+        self._generation = -1
+
+    def of(self, rows: Sequence[Row], generation: int, build: Callable[[Sequence[Row]], pl.DataFrame]) -> pl.DataFrame:
+        """The table of `rows`, of which those known before are the same while `generation` is."""
+        if self._frame is None or self._generation != generation:
+            self._frame = build(rows)
+        elif self._frame.height < len(rows):
+            self._frame = self._frame.vstack(build(rows[self._frame.height :])).rechunk()
+        self._generation = generation
+        return self._frame
+
+
+@dataclass(slots=True)
+class Views:
+    """What is known: the registry and the histories of persons, with the tables computed from them."""
+
+    registry: Registry = field(default_factory=Registry)
+    histories: Histories = field(default_factory=Histories)
+    contexts: Contexts = field(default_factory=Contexts)
+    tables: dict[tuple[str, frozenset[str]], Grown] = field(default_factory=dict)
+
+
+def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collection[str] | None = None) -> pl.DataFrame:
+    """The messages of one kind with their facts and the reasons of the unknown ones.
+
+    `frame` has the columns of `streams.core.frame`; `wanted` names the facts needed, all of the kind where absent.
+    The result has the columns of `frame`, `site_in_force`, one column a fact wanted and one `why_<source>` a source.
+    """
+    names = NEEDED | {
+        fact.name for fact in FACTS.values() if kind in fact.kinds and (wanted is None or fact.name in wanted)
+    }
+    frame = frame.rename({old: new for old, new in OWN_NAMES.items() if old in frame.columns})
+    frame = frame.with_columns(pl.lit(None, pl.String).alias(each) for each in COMBINATION if each not in frame.columns)
+    instants = frame["occurred_at"].dt.epoch("us").to_list()
+    views.contexts.refresh(views.registry)
+    contexts = _contexts(frame, instants, views)
+    grown = views.tables.setdefault(("registry", names), Grown())
+    registry_table = grown.of(views.contexts.rows, views.contexts.generation, partial(_registry_table, names=names))
+    table = pl.concat([frame, registry_table[contexts]], how="horizontal")
+    table = table.with_columns(**{name: each for name, each in event_facts(kind).items() if name in names})
+    table = _within_horizons(table, views.registry, REGISTRY_SOURCES, names)
+    states = _states(table, kind, instants, views)
+    grown = views.tables.setdefault(("subject", names), Grown())
+    subject_table = grown.of(views.histories.states, 0, partial(_subject_table, names=names))
+    table = pl.concat([table, subject_table[states]], how="horizontal")
+    return _within_horizons(table, views.registry, SUBJECT_SOURCES, names)
+
+
+NEEDED = frozenset({"prompt_given"})
+"""Facts that `assemble` itself asks, to judge a stranger at a gate."""
+
+
+def _contexts(frame: pl.DataFrame, instants: Sequence[int], views: Views) -> pl.Series:
+    """For each row the index of its context."""
+    keys = frame.select(COMBINATION)
+    unique = keys.unique(maintain_order=True).with_row_index("combination")
+    chosen = keys.join(unique, on=COMBINATION, how="left", nulls_equal=True, maintain_order="left")["combination"]
+    segments = [
+        views.contexts.segments(views.registry, Combination(*row)) for row in unique.select(COMBINATION).iter_rows()
+    ]
+    first, last = (min(instants), max(instants)) if instants else (0, 0)
+    ends = [(index_at(each, first), index_at(each, last)) for each in segments]
+    if all(begin == end for begin, end in ends):
+        return pl.Series([begin for begin, _ in ends], dtype=pl.Int64)[chosen]
+    rows = zip(chosen.to_list(), instants, strict=True)
+    return pl.Series([index_at(segments[which], instant) for which, instant in rows], dtype=pl.Int64)
+
+
+def _registry_table(rows: Sequence[Context], names: Collection[str]) -> pl.DataFrame:
+    """One row a context: its registry facts, reasons and absences."""
+    columns: dict[str, pl.Series] = {}
+    for fact in FACTS.values():
+        if fact.source in REGISTRY_SOURCES and fact.name in names:
+            columns[fact.name] = _column([row.facts.get(fact.name) for row in rows], COLUMN_TYPES[fact.type])
+    for name, dtype in HELPERS.items():
+        key = "site_id" if name == "site_in_force" else name
+        columns[name] = _column([row.facts.get(key) for row in rows], dtype)
+    for source in REGISTRY_SOURCES:
+        columns[why(source)] = _column([row.why.get(source) for row in rows], pl.String())
+        columns[absent(source)] = _column([source in row.absent for row in rows], pl.Boolean())
+    return pl.DataFrame(columns)
+
+
+def _subject_table(states: Sequence[State], names: Collection[str]) -> pl.DataFrame:
+    """One row a state: its subject facts, reasons and absences."""
+    columns: dict[str, pl.Series] = {}
+    for name, fact_of in SUBJECT_FACTS.items():
+        if name in names:
+            values = [None if state.why is not None else fact_of(state) for state in states]
+            columns[name] = _column(values, COLUMN_TYPES[FACTS[name].type])
+    reasons = _column([state.why for state in states], pl.String())
+    for source in SUBJECT_SOURCES:
+        columns[why(source)] = reasons
+    columns[absent(Source.CONSENT)] = _column([state.rests_on_absence for state in states], pl.Boolean())
+    columns[absent(Source.ENROLMENT)] = _column([False] * len(states), pl.Boolean())
+    columns[absent(Source.RESTRICTION)] = _column([False] * len(states), pl.Boolean())
+    columns["nobody"] = _column([state.stranger for state in states], pl.Boolean())
+    return pl.DataFrame(columns)
+
+
+SUBJECT_FACTS: Mapping[str, Callable[[State], object]] = {
+    "consent_in_force": lambda state: bool(state.forms),
+    "separate_consent_in_force": lambda state: bool(state.separate_actions),
+    "written_consent_in_force": lambda state: "written" in state.forms,
+    "guardian_consent_in_force": lambda state: "guardian" in state.givers,
+    "consent_forms": lambda state: state.forms,
+    "consent_actions": lambda state: state.actions,
+    "separate_consent_actions": lambda state: state.separate_actions,
+    "consented_attributes": lambda state: tuple(
+        action.removeprefix("analyse_") for action in state.separate_actions if action.startswith("analyse_")
+    ),
+    "consent_withdrawn": lambda state: state.withdrawn,
+    "age_band": lambda state: state.age_band,
+    "restricted": lambda state: state.restricted,
+}
+
+
+def _column(values: Sequence[object], dtype: pl.DataType) -> pl.Series:
+    return pl.Series([list(value) if isinstance(value, tuple) else value for value in values], dtype=dtype)
+
+
+def event_facts(kind: CaseKind) -> Mapping[str, pl.Expr]:
+    """The facts that are computed from a message, or from it and what its purpose allows."""
+    claims = pl.any_horizontal(pl.col(name).is_not_null() for name in ("claimed_basis", "authority_id", "exception_id"))
+    every = {
+        "purpose_named": pl.col("purpose_id").is_not_null(),
+        "exception_claimed": claims,
+        "claimed_basis": pl.col("claimed_basis").fill_null("none"),
+    }
+    if kind is CaseKind.DISCLOSURE:
+        return every | {"disclosure_evidenced": pl.col("evidence_ref").is_not_null()}
+    if kind is not CaseKind.MATCH:
+        return every
+    attributes = pl.col("inferred_attributes")
+    return every | {
+        "stranger": STRANGER,
+        "sensitive_attributes": attributes.list.eval(
+            pl.element().filter(pl.element().is_in(list(SENSITIVE_ATTRIBUTES)))
+        ),
+        "operation_allowed": pl.col("purpose_operations").list.contains(pl.col("operation")),
+        "attributes_allowed": attributes.list.set_difference(pl.col("purpose_attributes")).list.len() == 0,
+    }
+
+
+STRANGER = (pl.col("operation") == "identification") & (pl.col("comparison_decision") == "non_match")
+
+
+def _states(table: pl.DataFrame, kind: CaseKind, instants: Sequence[int], views: Views) -> pl.Series:
+    """For each row the index of the state of its person."""
+    state_at = views.histories.state_at
+    known = [
+        -1 if ref is None else state_at(ref, controller, purpose, instant)
+        for ref, controller, purpose, instant in zip(
+            table["subject_ref"].to_list(),
+            table["controller_id"].to_list(),
+            table["purpose_id"].to_list(),
+            instants,
+            strict=True,
+        )
+    ]
+    states = pl.Series("state", known, dtype=pl.Int64)
+    if -1 not in known:
+        return states
+    nobody = table.select(_nobody(kind, views.histories)).to_series()
+    return pl.select(pl.when(states == -1).then(nobody).otherwise(states)).to_series()
+
+
+def _nobody(kind: CaseKind, histories: Histories) -> pl.Expr:
+    """The state of a case without a subject."""
+    agreed, not_agreed, unreported, unlinked = (
+        pl.lit(histories.intern(state), pl.Int64) for state in (AGREED, NOT_AGREED, UNREPORTED, UNLINKED)
+    )
+    if kind is not CaseKind.MATCH:
+        return pl.repeat(histories.intern(UNREPORTED), pl.len(), dtype=pl.Int64)
+    involved = pl.col("active_involvement")
+    on_site = pl.coalesce("on_site_consent", pl.when(pl.col("prompt_given")).then(True))
+    return (
+        pl.when(~STRANGER & pl.col("comparison_decision").is_in(["match", "non_match"]))
+        .then(unlinked)
+        .when(~STRANGER)
+        .then(unreported)
+        .when(~involved)
+        .then(not_agreed)
+        .when(involved & on_site)
+        .then(agreed)
+        .when(involved & ~on_site)
+        .then(not_agreed)
+        .otherwise(unreported)
+    )
+
+
+APPLIES: Mapping[Source, pl.Expr] = {
+    Source.PURPOSE: pl.col("purpose_id").is_not_null(),
+    Source.NOTICE: pl.col("purpose_id").is_not_null(),
+    Source.ASSESSMENT: pl.col("purpose_id").is_not_null(),
+    Source.AUTHORITY: pl.col("authority_id").is_not_null(),
+    Source.EXCEPTION: pl.col("exception_id").is_not_null(),
+    Source.CONSENT: ~pl.col("nobody"),
+    Source.ENROLMENT: ~pl.col("nobody"),
+    Source.RESTRICTION: ~pl.col("nobody"),
+}
+"""Where a source is asked at all: a claim that nobody made needs no feed, and a stranger has no records."""
+
+
+def _within_horizons(
+    table: pl.DataFrame, registry: Registry, sources: Sequence[Source], names: Collection[str]
+) -> pl.DataFrame:
+    """The table with every fact unknown whose source cannot be relied on at the instant of its row."""
+    controllers = table["controller_id"].unique().to_list()
+    last = table["occurred_at"].dt.epoch("us").max()
+    masked: dict[str, pl.Expr] = {}
+    for source in sources:
+        horizons = {each: _horizon(registry, each, source) for each in controllers}
+        if all(each is not None and _instant(last) < min(each) for each in horizons.values()):
+            continue
+        masked |= _masked(source, horizons, [fact for fact in names if FACTS[fact].source is source])
+    return table.with_columns(**masked).drop(absent(source) for source in sources)
+
+
+def _instant(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _horizon(registry: Registry, controller_id: str, source: Source) -> Horizon | None:
+    """How far the records of a source can be relied on: as far as the poorest of its kinds."""
+    found = [registry.feeds.horizon(controller_id, kind) for kind in KINDS[source]]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        return None
+    return Horizon(min(each.complete_until for each in known), min(each.fresh_until for each in known))
+
+
+def _masked(source: Source, horizons: Mapping[str, Horizon | None], names: Collection[str]) -> dict[str, pl.Expr]:
+    """The facts of a source and their reason, where the horizon of the row's controller allows them."""
+    instant = pl.col("occurred_at").dt.epoch("us")
+    controller = pl.col("controller_id")
+    complete = controller.replace_strict(
+        {key: _bound(each, 0) for key, each in horizons.items()}, return_dtype=pl.Int64
+    )
+    fresh = controller.replace_strict({key: _bound(each, 1) for key, each in horizons.items()}, return_dtype=pl.Int64)
+    missing = controller.is_in([key for key, each in horizons.items() if each is None])
+    beyond = ((instant >= fresh) | (pl.col(absent(source)) & (instant >= complete))) & APPLIES.get(source, pl.lit(True))
+    ours = pl.col(why(source)).is_null() | (pl.col(why(source)) == Unknown.NOT_REGISTERED.value)
+    reason = pl.when(missing).then(pl.lit(Unknown.FEED_MISSING.value)).otherwise(pl.lit(Unknown.FEED_BEHIND.value))
+    facts = {name: pl.when(~beyond).then(pl.col(name)) for name in names}
+    return facts | {why(source): pl.when(beyond & ours).then(reason).otherwise(pl.col(why(source)))}
+
+
+def _bound(horizon: Horizon | None, which: int) -> int:
+    return -NEVER if horizon is None else horizon[which]

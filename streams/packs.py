@@ -1,0 +1,34 @@
+"""The rule packs on disk: those that come with the distribution, or the files that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from streams.core.rulebook import Rulebook, load
+from streams.errors import InputError, Place
+
+
+def distributed() -> list[tuple[str, str]]:
+    """Name and text of every pack that comes with the distribution, in the order of their names."""
+    folder = files("streams") / "law"
+    found = sorted((each for each in folder.iterdir() if each.name.endswith(".yaml")), key=lambda each: each.name)
+    return [(each.name, each.read_text("utf-8")) for each in found]
+
+
+def from_files(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """Name and text of each file; a folder stands for the packs in it."""
+    texts: list[tuple[str, str]] = []
+    for path in paths:
+        for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
+            try:
+                texts.append((str(file), file.read_text("utf-8")))
+            except (OSError, UnicodeDecodeError):
+                raise InputError("expected a readable rule pack in UTF-8", place=Place(str(file))) from None
+    return texts
+
+
+def rulebook(paths: Sequence[Path] = ()) -> Rulebook:
+    """The rulebook of the files given, or of the distribution where none are."""
+    return load(from_files(paths) if paths else distributed())
