@@ -1,0 +1,1 @@
+"""The live worker: match events enter from Kafka, are judged as they come, and violations leave."""
