@@ -1,0 +1,223 @@
+"""A condition as one Polars expression: the meaning of `interpreter`, a whole column at once.
+
+Rules:
+1. Row by row the column equals `interpret`; the property tests hold both to it, eagerly, lazily and on empty frames.
+2. A part that names no fact is worked out once, by the interpreter, into a literal of its exact type. A condition
+   that names no fact at all still gives a column of the frame's length, not one value.
+3. Where Polars differs from SQL a comment says so: `list.contains` takes NULL for an item, NaN is the largest number,
+   times wrap around.
+4. A fact's column has the type `COLUMN_TYPES` gives; a number may come as any integer or float.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import reduce, singledispatch
+from typing import Any, Final
+
+import polars as pl
+
+from streams.core.condition import (
+    INTERVAL_LIMIT,
+    TIME_FIRST,
+    TIME_LAST,
+    And,
+    Arithmetic,
+    Between,
+    Cardinality,
+    Case,
+    Coalesce,
+    Compare,
+    Contains,
+    Fact,
+    FactType,
+    In,
+    Is,
+    Like,
+    Member,
+    Node,
+    Not,
+    Or,
+    Overlap,
+    fact_names,
+    pattern_parts,
+    type_of,
+)
+from streams.core.interpreter import value_of
+
+COLUMN_TYPES: Final[Mapping[FactType, pl.DataType]] = {
+    FactType.BOOLEAN: pl.Boolean(),
+    FactType.TEXT: pl.String(),
+    FactType.NUMBER: pl.Float64(),
+    FactType.TIME: pl.Datetime("us", "UTC"),
+    FactType.TEXTS: pl.List(pl.String()),
+    FactType.INTERVAL: pl.Duration("us"),
+}
+"""The Polars type of each type of fact."""
+
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], pl.Expr]]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
+
+
+def to_polars(node: Node) -> pl.Expr:
+    """The boolean column of a condition over a frame of facts, one row a case, NULL where it is unknown."""
+    if not fact_names(node):
+        return pl.repeat(value_of(node, {}), pl.len(), dtype=pl.Boolean)
+    return _column(node)
+
+
+def _column(node: Node) -> pl.Expr:
+    """The expression of any node; one without facts is a literal, which Polars spreads over the column beside it."""
+    if fact_names(node):
+        return _expression(node)
+    return pl.lit(_plain(value_of(node, {})), dtype=COLUMN_TYPES[type_of(node)])
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _finite(number: pl.Expr) -> pl.Expr:
+    """The number, or NULL where it is infinite or NaN (which Polars would compare as the largest number)."""
+    return pl.when(number.is_finite()).then(number)
+
+
+@singledispatch
+def _expression(node: Node) -> pl.Expr:
+    raise AssertionError(f"not a node of a condition: {type(node).__name__}")
+
+
+@_expression.register
+def _(node: Fact) -> pl.Expr:
+    column = pl.col(node.name)
+    return _finite(column.cast(pl.Float64)) if node.type is FactType.NUMBER else column
+
+
+@_expression.register
+def _(node: And) -> pl.Expr:
+    return reduce(operator.and_, map(_column, node.terms))
+
+
+@_expression.register
+def _(node: Or) -> pl.Expr:
+    return reduce(operator.or_, map(_column, node.terms))
+
+
+@_expression.register
+def _(node: Not) -> pl.Expr:
+    return ~_column(node.term)
+
+
+@_expression.register
+def _(node: Compare) -> pl.Expr:
+    return _OPERATORS[node.operator](_column(node.left), _column(node.right))
+
+
+@_expression.register
+def _(node: Is) -> pl.Expr:
+    term = _column(node.term)
+    match node.state:
+        case "NULL":
+            return term.is_null()
+        case "TRUE":
+            return term.fill_null(value=False)
+        case "FALSE":
+            return ~term.fill_null(value=True)
+
+
+@_expression.register
+def _(node: In) -> pl.Expr:
+    # A typed literal list: the plain Python list would let Polars guess the type of its items.
+    items = pl.lit([item.value for item in node.items], dtype=pl.List(COLUMN_TYPES[type_of(node.term)]))
+    return _column(node.term).is_in(items)
+
+
+@_expression.register
+def _(node: Between) -> pl.Expr:
+    # Not `is_between`: here an unknown bound must not hide that the other one is missed.
+    term = _column(node.term)
+    return (_column(node.low) <= term) & (term <= _column(node.high))
+
+
+@_expression.register
+def _(node: Like) -> pl.Expr:
+    term, parts = _column(node.term), pattern_parts(node.pattern)
+    assert parts is not None, "a pattern is checked when it is parsed"
+    wild = parts.count(None)
+    text = "".join(part for part in parts if part)
+    if "" not in parts and wild == 0:
+        return term == pl.lit(text)
+    if "" not in parts and wild == 1 and parts[-1] is None:
+        return term.str.starts_with(pl.lit(text))
+    if "" not in parts and wild == 1 and parts[0] is None:
+        return term.str.ends_with(pl.lit(text))
+    return term.str.contains(r"(?s)\A" + "".join(map(_regex, parts)) + r"\z")
+
+
+def _regex(part: str | None) -> str:
+    """One part of a pattern in the syntax of the Rust crate regex; every character by number, so none is special."""
+    if part is None:
+        return ".*"
+    return rf"\x{{{ord(part):X}}}" if part else "."
+
+
+@_expression.register
+def _(node: Case) -> pl.Expr:
+    result = _column(node.otherwise)
+    for when in reversed(node.whens):
+        # Polars takes an unknown predicate for FALSE, as SQL does.
+        result = pl.when(_column(when.condition)).then(_column(when.result)).otherwise(result)
+    return result
+
+
+@_expression.register
+def _(node: Coalesce) -> pl.Expr:
+    return pl.coalesce([_column(term) for term in node.terms])
+
+
+@_expression.register
+def _(node: Arithmetic) -> pl.Expr:
+    result = _OPERATORS[node.operator](_column(node.left), _column(node.right))
+    match type_of(node):
+        case FactType.NUMBER:
+            return _finite(result)
+        case FactType.TIME:
+            first, last = pl.lit(TIME_FIRST), pl.lit(TIME_LAST)
+        case _:
+            first, last = pl.lit(-INTERVAL_LIMIT), pl.lit(INTERVAL_LIMIT)
+    # Both operands are within these bounds, so their sum cannot wrap around before it is seen here.
+    return pl.when(result.is_between(first, last)).then(result)
+
+
+@_expression.register
+def _(node: Member) -> pl.Expr:
+    item, texts = _column(node.item), _column(node.texts)
+    if not fact_names(node.texts):
+        return item.is_in(texts)
+    # `nulls_equal=False` makes an unknown item unknown; the second term makes it FALSE again in an empty list.
+    return texts.list.contains(item, nulls_equal=False) & (texts.list.len() > 0)
+
+
+@_expression.register
+def _(node: Overlap) -> pl.Expr:
+    return _column(node.left).list.set_intersection(_column(node.right)).list.len() > 0
+
+
+@_expression.register
+def _(node: Contains) -> pl.Expr:
+    return _column(node.right).list.set_difference(_column(node.left)).list.len() == 0
+
+
+@_expression.register
+def _(node: Cardinality) -> pl.Expr:
+    return _column(node.texts).list.len().cast(pl.Float64)
