@@ -1,0 +1,63 @@
+"""What every test may ask for: brokers to talk to, and the order in which tests run.
+
+Rules:
+1. Brokers live as long as the session and are shared, so a test names its topics and groups as nobody else does.
+2. `embedded` always works; `apache_kafka` skips with its reason, except in CI, where it must run and fails instead.
+3. `broker` runs a test on both; whatever needs Apache Kafka carries the marker `kafka` without saying so itself.
+4. Quick tests first, then those on Apache Kafka, then those that kill.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from kafka_node import KafkaNode, KafkaUnavailableError, cluster_of_ones_own
+from streams.simulator.broker import EmbeddedBroker
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[str]:
+    """The address of an embedded broker."""
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Apache Kafka: a cluster of one's own, or a node started here."""
+    own = cluster_of_ones_own()
+    if own is not None:
+        yield own
+        return
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    try:
+        node.prepare()
+    except KafkaUnavailableError as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI runs the tests on Apache Kafka, but {reason}", pytrace=False)
+        pytest.skip(f"no Apache Kafka: {reason}")
+    with node:
+        yield node.bootstrap
+
+
+@pytest.fixture(scope="session", params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def broker(request: pytest.FixtureRequest) -> str:
+    """The address of each kind of broker in turn."""
+    address: str = request.getfixturevalue({"embedded": "embedded", "apache": "apache_kafka"}[request.param])
+    return address
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out."""
+    if "apache_kafka" in getattr(item, "fixturenames", ()):
+        item.add_marker("kafka")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the quick tests speak first."""
+    items.sort(key=lambda item: (bool(item.get_closest_marker("kill")), bool(item.get_closest_marker("kafka"))))
