@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from pydantic import (
@@ -27,29 +28,25 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from schemas.biometric import (
+    bytes_look_biometric,
+    field_looks_biometric,
+    text_looks_biometric,
+    value_looks_biometric,
+)
 
 MESSAGE_BYTES_MAX = 65_536
 TEXT_LENGTH_MAX = 1_000
 LIST_LENGTH_MAX = 64
+DEPTH_MAX = 32
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
-VECTOR_LENGTH_MIN = 16
-"""So many numbers in a row are taken for an embedding; the smallest face models in use give 64."""
-ENCODED_LENGTH_MIN = 128
-"""So many base64 characters in a row are taken for an encoded image or template (96 bytes and more)."""
-
-BIOMETRIC_WORDS = frozenset(
-    """image images img photo picture jpeg jpg png bmp webp bitmap pixels snapshot thumbnail crop base64 b64 video clip
-    template templates embedding embeddings vector vectors vec feature features descriptor descriptors faceprint
-    encoding encodings landmark landmarks facedata iris fingerprint voiceprint""".split()
-)
-ENCODED = re.compile(r"[A-Za-z0-9+/_=-]{%d,}|data:(?:image|video)/" % ENCODED_LENGTH_MIN)
-WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 VERSION = re.compile(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})", re.ASCII)
 TIME = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
+    r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:\.(\d{1,9}))?(Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
     re.ASCII,
 )
 
@@ -115,7 +112,7 @@ def time_text(moment: datetime) -> str:
 
 
 def _plain_text(value: object) -> object:
-    if isinstance(value, str) and ENCODED.search(value):
+    if isinstance(value, str) and text_looks_biometric(value):
         raise PydanticCustomError("biometric_payload", "expected plain text")
     return value
 
@@ -157,7 +154,7 @@ class Message(BaseModel):
         if found is None or int(found[1]) != cls.MAJOR:
             raise PydanticCustomError("unsupported_version", "expected schema_version 1.x")
         unknown = [name for name in data if name not in cls.model_fields]
-        if any(_looks_biometric(name, data[name]) for name in unknown):
+        if any(field_looks_biometric(str(name), data[name]) for name in unknown):
             raise PydanticCustomError("biometric_payload", "expected no image, template or embedding")
         if int(found[2]) > cls.MINOR:
             return {name: value for name, value in data.items() if name in cls.model_fields}
@@ -168,35 +165,35 @@ class Message(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
-def _looks_biometric(name: object, value: object) -> bool:
-    words = {word.lower() for word in WORD.findall(str(name))}
-    return bool(words & BIOMETRIC_WORDS) or _looks_encoded(value)
-
-
-def _looks_encoded(value: object) -> bool:
-    if isinstance(value, str):
-        return ENCODED.search(value) is not None
-    if isinstance(value, Mapping):
-        return any(_looks_biometric(name, inner) for name, inner in value.items())
-    if isinstance(value, Sequence):
-        numbers = sum(isinstance(inner, int | float) and not isinstance(inner, bool) for inner in value)
-        return numbers >= VECTOR_LENGTH_MIN or any(_looks_encoded(inner) for inner in value)
-    return False
-
-
-def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object that `raw` holds; refuses what is too large, no UTF-8 JSON object, or says a key twice."""
+def parse(raw: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> dict[str, Any]:
+    """The JSON object that `raw` holds; refuses what is too large, too deep, no UTF-8 JSON, or says a key twice."""
     if not raw:
         raise ContractError(Reason.EMPTY, "expected a JSON object, got no bytes")
-    if len(raw) > MESSAGE_BYTES_MAX:
-        raise ContractError(Reason.TOO_LARGE, f"expected at most {MESSAGE_BYTES_MAX} bytes, got {len(raw)}")
+    if len(raw) > bytes_max:
+        raise ContractError(Reason.TOO_LARGE, f"expected at most {bytes_max} bytes, got {len(raw)}")
     try:
         data = json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ContractError(Reason.NOT_JSON, "expected one JSON object in UTF-8") from error.with_traceback(None)
-    if not isinstance(data, dict):
-        raise ContractError(Reason.NOT_JSON, "expected a JSON object")
+    except (ValueError, RecursionError):
+        data = None  # the parser's error holds the payload, so nothing may be chained to it
+    if not isinstance(data, dict) or _deeper_than_allowed(raw, data):
+        raise ContractError(Reason.NOT_JSON, f"expected one JSON object in UTF-8, at most {DEPTH_MAX} levels deep")
     return data
+
+
+def _deeper_than_allowed(raw: bytes, data: object) -> bool:
+    # How deep Python's own parser goes depends on its version and on the caller's stack; a contract must not.
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
+        return False
+    level = [data]
+    for _ in range(DEPTH_MAX):
+        level = [inner for outer in level for inner in _children(outer)]
+    return any(isinstance(inner, dict | list) for inner in level)
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -206,7 +203,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> NoReturn:
+def _no_constant(_name: str) -> NoReturn:
     raise ValueError("JSON has no NaN and no Infinity")
 
 
@@ -216,23 +213,47 @@ T = TypeVar("T", bound="Message")
 class Contract(Generic[T]):
     """One or several kinds of message behind one door: `read` turns bytes into exactly one of them or says why not."""
 
-    def __init__(self, shape: Any) -> None:
+    def __init__(self, shape: Any, *, bytes_max: int = MESSAGE_BYTES_MAX) -> None:
         self._adapter: TypeAdapter[T] = TypeAdapter(shape)
+        self._bytes_max = bytes_max
 
     def read(self, raw: bytes) -> T:
         """The message that `raw` holds, or a `ContractError`."""
-        return self.fit(parse(raw))
+        return self.fit(parse(raw, self._bytes_max))
 
     def fit(self, data: Mapping[str, Any]) -> T:
         """The message that parsed JSON holds, or a `ContractError`."""
         try:
             return self._adapter.validate_python(dict(data))
         except ValidationError as error:
-            raise refusal(error) from None
+            raise self._refusal(error, data) from None
+
+    def withholds(self, raw: bytes) -> bool:
+        """Whether bytes that were refused must not be stored with the refusal: too many, or perhaps biometric."""
+        return len(raw) > self._bytes_max or bytes_look_biometric(raw, self._names)
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema (2020-12) of the contract, for producers."""
         return self._adapter.json_schema(mode="validation")
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names of all fields of all kinds."""
+        schema = self.json_schema()
+        return frozenset(
+            name for shape in (schema, *schema.get("$defs", {}).values()) for name in shape.get("properties", ())
+        )
+
+    def _refusal(self, error: ValidationError, data: Mapping[str, Any]) -> ContractError:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        refused = {part for detail in details for part in detail["loc"][:2]}
+        if any(
+            value_looks_biometric(value) if name in self._names else field_looks_biometric(name, value)
+            for name, value in data.items()
+            if name not in self._names or name in refused
+        ):
+            return ContractError(Reason.BIOMETRIC_PAYLOAD, "expected no image, template or embedding")
+        return refusal(details, self._names)
 
 
 REASONS: Mapping[str, Reason] = {
@@ -246,18 +267,17 @@ REASONS: Mapping[str, Reason] = {
 """From the type of a validation error to our reason, the gravest first; any other type is an invalid value."""
 
 
-def refusal(error: ValidationError) -> ContractError:
+def refusal(details: Sequence[ErrorDetails], names: Collection[str]) -> ContractError:
     """The gravest of all validation errors as one `ContractError`, without a value and without an unknown name."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
     ranks = list(REASONS)
-    details.sort(key=lambda detail: ranks.index(detail["type"]) if detail["type"] in REASONS else len(ranks))
-    first = details[0]
+    first = min(details, key=lambda detail: ranks.index(detail["type"]) if detail["type"] in REASONS else len(ranks))
     reason = REASONS.get(first["type"], Reason.INVALID_VALUE)
     if reason is Reason.UNKNOWN_FIELD:
         return ContractError(reason, "expected only the fields of the contract")
     if reason is Reason.UNKNOWN_KIND:
         return ContractError(reason, "expected a known kind of message")
-    place = ".".join(str(part) for part in first["loc"])
+    # A part that is no name of ours is a key that the producer chose, or pydantic's name of a branch.
+    place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in names)
     return ContractError(reason, f"{place or 'message'}: {first['msg']}")
 
 

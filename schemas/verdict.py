@@ -15,6 +15,9 @@ from pydantic import Field
 from schemas.contract import Contract, Digest, Identifier, Message, Reason, SubjectRef, Text, UtcTime
 from schemas.vocabulary import Level
 
+REJECTION_BYTES_MAX = 143_360
+"""A rejection is larger than the message it holds: 128 KiB of value, 4 KiB of key, and room for the rest."""
+
 Offset = Annotated[int, Field(ge=0)]
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
@@ -83,4 +86,4 @@ class Rejection(Message):
 
 VIOLATION: Contract[Violation] = Contract(Violation)
 RECEIPT: Contract[Receipt] = Contract(Receipt)
-REJECTION: Contract[Rejection] = Contract(Rejection)
+REJECTION: Contract[Rejection] = Contract(Rejection, bytes_max=REJECTION_BYTES_MAX)
