@@ -52,14 +52,15 @@ test-fast: setup  ## the tests that need no Apache Kafka and kill nothing
 
 lint: setup  ## ruff, and the floors of the house
 	@$(BIN)/ruff check .
-	@$(BIN)/lint-imports --no-timestamps 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 types: setup  ## mypy, strict
 	@$(BIN)/mypy
 
-wheel: setup  ## build dist/*.whl
+wheel: setup  ## build dist/*.whl, and check it installed away from the sources
 	@rm -rf dist
 	@$(BIN)/hatchling build -t wheel
+	@$(BIN)/python tests/house/wheel.py dist/*.whl
 
 # Not needed to build: it renews the pins. Hashes, but no address of a registry.
 lock:  ## renew the lock files with uv; ARGS="--upgrade" moves the pins
