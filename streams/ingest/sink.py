@@ -64,6 +64,7 @@ class KafkaSink:
     """Events on a topic, acknowledged by all replicas; close it, or use it in a `with` statement."""
 
     def __init__(self, bootstrap_servers: str, topic: str, *, timeout_seconds: float = 30.0) -> None:
+        """Connect; no broker is a `DeliveryError`, a broker without the topic a `ConfigurationError`."""
         # Late, because NDJSON needs no client and the import costs a quarter of a second.
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
@@ -73,10 +74,11 @@ class KafkaSink:
         self._timeout_seconds = timeout_seconds
         self._kafka_error: type[Exception] = KafkaError
         self._unsettled: list[Any] = []
-        timeout_ms = int(timeout_seconds * 1000)
+        servers, timeout_ms = bootstrap_servers.split(","), int(timeout_seconds * 1000)
         try:
+            _require_topic(servers, topic, timeout_ms)
             self._producer = KafkaProducer(
-                bootstrap_servers=bootstrap_servers.split(","),
+                bootstrap_servers=servers,
                 acks="all",
                 partitioner=DefaultPartitioner(),
                 allow_auto_create_topics=False,
@@ -88,6 +90,8 @@ class KafkaSink:
             )
         except KafkaError as error:
             raise DeliveryError(f"no broker answers: {type(error).__name__}", place=Place(topic)) from None
+        except ValueError:
+            raise ConfigurationError("expected brokers as host:port, several with commas", place=Place(topic)) from None
 
     def write(self, event: MatchEvent) -> None:
         """Put one event on its way to the partition of its key."""
@@ -121,3 +125,18 @@ class KafkaSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _require_topic(servers: list[str], topic: str, timeout_ms: int) -> None:
+    """Ask for the topic before a producer does: some brokers make every topic that a producer asks for."""
+    from kafka.admin import KafkaAdminClient
+
+    admin = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
+    try:
+        described = admin.describe_topics([topic])
+    finally:
+        admin.close()
+    if described and described[0]["error_code"] != 0:
+        raise ConfigurationError(
+            f"the broker has no such topic for us (code {described[0]['error_code']})", place=Place(topic)
+        )
