@@ -14,7 +14,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 
 def test_nobody_imports_from_a_floor_above() -> None:
-    command = [LINT_IMPORTS, "--no-cache", "--no-logo"]
+    command = [str(LINT_IMPORTS), "--no-cache", "--no-logo"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -69,7 +69,8 @@ def main(wheel: Path) -> int:
         empty.mkdir()
         checks = [("python", "-I", "-c", PROBE), *(("consentinel", *arguments) for arguments in COMMANDS)]
         for command, *arguments in checks:
-            done = subprocess.run([commands / command, *arguments], cwd=empty, check=False, capture_output=True, text=True)
+            line = [commands / command, *arguments]
+            done = subprocess.run(line, cwd=empty, check=False, capture_output=True, text=True)
             if done.returncode != 0:
                 print(f"{wheel.name}: {command} {arguments[0]} fails away from the sources:", done.stderr, sep="\n")
                 return 1
