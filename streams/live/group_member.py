@@ -42,6 +42,10 @@ REBALANCED = (
 """Errors that say: the group moved on, the partition may be somebody else's."""
 
 
+Records = Mapping[Any, list[Any]]
+"""The client's records by the client's partitions, which equal Faust's."""
+
+
 class Claim(NamedTuple):
     """An assignment that was announced to the app, and its generation."""
 
@@ -144,15 +148,14 @@ class GroupMember(AIOKafkaConsumerThread):
     async def _starts(self, tps: list[Any]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
         committed = await consumer._coordinator.fetch_committed_offsets(tps)
-        first, end = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-        fresh = end if self.app.conf.consumer_auto_offset_reset == "latest" else first
+        first = await consumer.beginning_offsets(tps)
         starts: dict[TP, int] = {}
         for tp in tps:
             offset = committed[tp].offset if tp in committed else -1
-            if offset >= 0 and not first[tp] <= offset <= end[tp]:
-                message = f"offset {offset} is to be read next, but the log holds {first[tp]} to {end[tp]}"
+            if 0 <= offset < first[tp]:
+                message = f"offset {offset} is to be read next, but the log begins at {first[tp]}"
                 raise TruncatedLogError(message, place=place_of(tp))
-            starts[TP(tp.topic, tp.partition)] = offset if offset >= 0 else fresh[tp]
+            starts[TP(tp.topic, tp.partition)] = offset if offset >= 0 else first[tp]
         return starts
 
     async def put_back(self, tp: TP, offset: int, generation: int) -> None:
@@ -182,10 +185,10 @@ class GroupMember(AIOKafkaConsumerThread):
         claim = self._claim
         settled = frozenset(tp for tp in wanted if tp in self._position)
         if claim is None or not settled or not self.consumer.flow_active or not self._holds(claim):
+            await asyncio.sleep(timeout)
             return []
         try:
-            self._check_positions(claim, settled)
-            fetched = await self._fetch(settled, timeout)
+            fetched = await self._fetch(claim, settled, timeout)
         except kafka_errors.CorruptRecordException as error:
             return await self._corrupt(claim, settled, error)
         except kafka_errors.IllegalStateError:
@@ -199,14 +202,29 @@ class GroupMember(AIOKafkaConsumerThread):
         # What an assignment gave that is over now is fetched again by whoever owns the partition next.
         return self._runs(claim, settled, fetched) if self._holds(claim) else []
 
-    async def _fetch(self, wanted: frozenset[TP], timeout: float) -> Mapping[Any, list[Any]]:  # noqa: ASYNC109
+    async def _fetch(self, claim: Claim, wanted: frozenset[TP], timeout: float) -> Records:  # noqa: ASYNC109
+        fetcher = self._ensure_consumer()._fetcher
+        with fetcher._subscriptions.fetch_context():
+            fetched = await self._drain(claim, wanted)
+            if not fetched:
+                news = fetcher._create_fetch_waiter()
+                await asyncio.wait([news], timeout=timeout)
+                if news.done():
+                    news.result()
+                news.cancel()
+                fetched = await self._drain(claim, wanted)
+        return fetched
+
+    async def _drain(self, claim: Claim, wanted: frozenset[TP]) -> Records:
+        """Take what the client has fetched ahead; does not suspend, so nothing can move between the check and it."""
         consumer = self._ensure_consumer()
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise kafka_errors.ConsumerStoppedError
-        fetched: Mapping[Any, list[Any]]
-        with fetcher._subscriptions.fetch_context():
-            fetched = await fetcher.fetched_records(wanted, timeout=timeout, max_records=consumer._max_poll_records)
+        if not self._holds(claim) or fetcher._subscriptions.reassignment_in_progress:
+            return {}
+        self._check_positions(claim, wanted)
+        fetched: Records = await fetcher.fetched_records(wanted, timeout=0, max_records=consumer._max_poll_records)
         return fetched
 
     def _check_positions(self, claim: Claim, wanted: frozenset[TP]) -> None:
@@ -216,6 +234,10 @@ class GroupMember(AIOKafkaConsumerThread):
             if found != self._position[tp]:
                 message = f"offset {self._position[tp]} is to be read next, but the client stands at {found}"
                 raise LogGapError(message, place=place_of(tp))
+            # Apache Kafka refuses an offset beyond the end; the embedded broker answers that there is nothing yet.
+            if state.highwater is not None and state.highwater < found:
+                message = f"offset {found} is to be read next, but the log ends at {state.highwater}"
+                raise TruncatedLogError(message, place=place_of(tp))
 
     def _restore(self, claim: Claim, wanted: frozenset[TP]) -> None:
         """Undo what a failed fetch took from the partitions it had already passed."""
@@ -235,7 +257,7 @@ class GroupMember(AIOKafkaConsumerThread):
         await asyncio.sleep(0.1 * self._corrupt_tries)
         return []
 
-    def _runs(self, claim: Claim, wanted: frozenset[TP], fetched: Mapping[Any, list[Any]]) -> list[Run]:
+    def _runs(self, claim: Claim, wanted: frozenset[TP], fetched: Records) -> list[Run]:
         runs = []
         for tp in wanted:
             position = claim.assignment.state_value(tp).position

@@ -9,6 +9,9 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiokafka import errors as kafka_errors
 
 from streams.errors import Blame, ConfigurationError, ConsentinelError, DeliveryError, LogError, Place
@@ -46,11 +49,17 @@ class OversizeRecordError(LogError):
     blame = Blame.OPERATOR
 
 
+def _asked(error: kafka_errors.OffsetOutOfRangeError) -> Mapping[Any, int]:
+    asked = error.args[0] if error.args else None
+    return asked if isinstance(asked, Mapping) else {}
+
+
 def fault_of(error: kafka_errors.KafkaError, place: Place) -> ConsentinelError:
     """Return the typed error for an error of the Kafka client, to be raised from it."""
     name = type(error).__name__
     if isinstance(error, kafka_errors.OffsetOutOfRangeError):
-        return TruncatedLogError("the log does not hold the offset that is to be read next", place=place)
+        asked = ", ".join(f"offset {offset} of {tp.topic}/{tp.partition}" for tp, offset in _asked(error).items())
+        return TruncatedLogError(f"the log does not hold {asked or 'the offset'} that is to be read next", place=place)
     if isinstance(error, kafka_errors.NoOffsetForPartitionError):
         return LogGapError("a partition was read before its position was settled", place=place)
     if isinstance(error, kafka_errors.RecordTooLargeError):

@@ -47,8 +47,8 @@ class ReaderSettings:
 class LogReader:
     """Reads `topic` from the beginning, or from the frontier `start_at`, and hands each batch to `apply`.
 
-    `frontier` is the next offset by partition. `caught_up` is set once the ends of the log, as they were when the
-    reader first reached the broker, have been applied. `reached_end_at` is the clock's time (seconds) up to which
+    `frontier` is the next offset by partition. `caught_up` is set once the ends of the log, as the first
+    fetch of each partition saw them, have been applied. `reached_end_at` is the clock's time (seconds) up to which
     everything in the log is surely applied: the oldest, over the partitions, of the last fetch that left nothing to
     read; None until all partitions were read to an end.
     """
@@ -69,7 +69,7 @@ class LogReader:
         self._settings = settings or ReaderSettings()
         self._clock = clock
         self._stopping = asyncio.Event()
-        self._targets: dict[int, int] | None = None
+        self._targets: dict[int, int] = {}
         self._partitions: frozenset[int] = frozenset()
         self._ends = _Ends()
         self._corrupt_tries = 0
@@ -81,8 +81,8 @@ class LogReader:
 
     @property
     def behind(self) -> int | None:
-        """How many offsets are missing to the ends taken at the start; None before the broker was reached."""
-        if self._targets is None:
+        """How many offsets are missing to the ends seen by the first fetches; None before all of them answered."""
+        if not self._partitions or not self._partitions <= self._targets.keys():
             return None
         return sum(max(0, end - self.frontier.get(partition, 0)) for partition, end in self._targets.items())
 
@@ -160,21 +160,18 @@ class LogReader:
             return False
         tps = [TopicPartition(self.topic, partition) for partition in sorted(partitions)]
         consumer.assign(tps)
-        first, end = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        first = await consumer.beginning_offsets(tps)
         for tp in tps:
             offset = self.frontier.get(tp.partition, first[tp])
-            if not first[tp] <= offset <= end[tp]:
-                message = f"offset {offset} is to be read next, but the log holds {first[tp]} to {end[tp]}"
+            if offset < first[tp]:
+                message = f"offset {offset} is to be read next, but the log begins at {first[tp]}"
                 raise TruncatedLogError(message, place=Place(f"{self.topic}/{tp.partition}"))
             consumer.seek(tp, offset)
             self.frontier[tp.partition] = offset
         if gone := self.frontier.keys() - partitions:
             raise TruncatedLogError("a partition is gone", place=Place(f"{self.topic}/{min(gone)}"))
-        if self._targets is None:
-            self._targets = {tp.partition: end[tp] for tp in tps}
         self._partitions = frozenset(partitions)
         self._ends.restart(self._clock())
-        self._note_caught_up()
         return True
 
     def _grown(self, consumer: AIOKafkaConsumer) -> bool:
@@ -191,7 +188,8 @@ class LogReader:
             self.frontier[tp.partition] = records[-1].offset + 1
         for tp in tps:
             await self._note(consumer, tp)
-        self._note_caught_up()
+        if self.behind == 0:
+            self.caught_up.set()
 
     async def _check_positions(self, consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> None:
         for tp in tps:
@@ -210,15 +208,14 @@ class LogReader:
         if end is None:
             return
         if end < position:
-            message = f"{position} offsets were read, but the log ends at {end}"
+            message = f"offset {position} is to be read next, but the log ends at {end}"
             raise TruncatedLogError(message, place=Place(f"{self.topic}/{tp.partition}"))
         # An open transaction hides what lies behind the last stable offset from every reader.
-        if position >= (consumer.last_stable_offset(tp) or end):
+        visible_end = consumer.last_stable_offset(tp) or end
+        # The end as a fetch reports it: in its list of offsets the embedded broker gives the last batch its first one.
+        self._targets.setdefault(tp.partition, visible_end)
+        if position >= visible_end:
             self._ends.reach(tp.partition)
-
-    def _note_caught_up(self) -> None:
-        if self.behind == 0:
-            self.caught_up.set()
 
 
 class _Ends:

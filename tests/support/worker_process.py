@@ -1,0 +1,91 @@
+"""A worker in a process of its own for the tests: what it says as parsed lines, orders to it, signals, its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+Line = dict[str, Any]
+PATIENCE_SECONDS = 90.0
+"""A guard against waiting for ever; no test measures it."""
+
+
+class WorkerProcess:
+    """Starts `script` with one JSON argument; ends it with its `with` block."""
+
+    def __init__(self, script: Path, spec: dict[str, Any], log: Path) -> None:
+        self._log = log.open("ab")
+        self._lines: list[Line] = []
+        self._news = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), json.dumps(spec)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for raw in self.process.stdout:
+            line = json.loads(raw)
+            with self._news:
+                self._lines.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self._log.close()
+
+    def said(self, what: str, **like: Any) -> list[Line]:
+        """Return the lines of one kind whose fields equal those given."""
+        with self._news:
+            lines = list(self._lines)
+        return [line for line in lines if line["what"] == what and all(line[name] == like[name] for name in like)]
+
+    def until(self, done: Callable[[], Any]) -> Any:
+        """Wait until `done()` is true after some line, and return its value; fail when the worker ends before."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            value = done()
+            if value:
+                return value
+            with self._news:
+                self._news.wait(0.2)
+            assert time.monotonic() < deadline, f"waited in vain; last lines: {self._lines[-5:]}"
+            assert self.process.poll() is None or done(), f"the worker ended with {self.process.returncode}: {self._lines[-3:]}"
+
+    def order(self, *order: Any) -> None:
+        """Send one order."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Wait for the end and return the exit code."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        """End it at once; safe to call twice."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
