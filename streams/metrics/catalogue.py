@@ -1,0 +1,272 @@
+"""The one catalogue of metrics: name, type, labels with their values, unit, help and buckets.
+
+Rules:
+1. A label's values are a closed list or come from a named source with a bound; whatever else comes is `other`.
+2. No label names a person, an event, a record or a device: a metric is kept for years and read by many.
+3. Names follow Prometheus: prefix `consentinel_`, base units, `_total` for counters, `_info` for a 1 with labels.
+4. Buckets follow the promises of the design: a verdict within the hold of three seconds and 250 ms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import get_args
+
+from schemas.contract import Reason
+from schemas.topics import TopicName
+from schemas.vocabulary import Level
+from streams.core.facts import CaseKind, Unknown
+from streams.core.judge import Outcome
+
+PREFIX = "consentinel"
+OTHER = "other"
+"""The label value for whatever is not on the list."""
+
+FEEDS_MAX = 200
+"""So many feeds have a series of their own; the rest share `other`."""
+PARTITIONS_MAX = 1_000
+"""Partitions from this number on share `other`."""
+
+
+class MetricType(StrEnum):
+    """The types of the exposition format."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class EventOutcome(StrEnum):
+    """What became of a record that was read from a topic of events; each has exactly one."""
+
+    JUDGED = "judged"
+    REJECTED = "rejected"
+    FORWARDED = "forwarded"
+
+
+class Lane(StrEnum):
+    """How a record was decoded: in columns, or one by one through the contract."""
+
+    FAST = "fast"
+    CONTRACT = "contract"
+
+
+class CommitResult(StrEnum):
+    """How a commit of offsets ended: `refused` is a rebalance, `failed` a broker that did not answer."""
+
+    COMMITTED = "committed"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class PartitionState(StrEnum):
+    """What a worker does with a partition that it owns."""
+
+    WARMING = "warming"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label and what its value may be: one of `values`, or, where there are none, what `source` says."""
+
+    name: str
+    values: tuple[str, ...]
+    source: str
+
+    def fit(self, value: str) -> str:
+        """The value if it is on the closed list, else `other`."""
+        return str(value) if value in self.values else OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One line of the catalogue; `name` has neither prefix nor `_total`."""
+
+    name: str
+    type: MetricType
+    labels: tuple[Label, ...]
+    unit: str
+    help: str
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name as it is exposed and queried."""
+        return f"{PREFIX}_{self.name}" + ("_total" if self.type is MetricType.COUNTER else "")
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels' names, in order."""
+        return tuple(label.name for label in self.labels)
+
+
+EVENT_TOPICS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
+RECORD_TOPICS = (TopicName.SUBJECTS, TopicName.REGISTRY)
+READ_TOPICS = (*EVENT_TOPICS, *RECORD_TOPICS)
+REPEATED_TOPICS = (*EVENT_TOPICS, TopicName.VIOLATIONS)
+
+RULE_ID = Label("rule_id", (), "the rulebook that is loaded")
+EVENT_TOPIC = Label("topic", EVENT_TOPICS, "the topics of events")
+RECORD_TOPIC = Label("topic", RECORD_TOPICS, "the topics of records")
+READ_TOPIC = Label("topic", READ_TOPICS, "the topics that are read")
+REPEATED_TOPIC = Label("topic", REPEATED_TOPICS, "the topics on which a repeat can be told")
+PARTITION = Label("partition", (), f"the partitions that are owned, 0 to {PARTITIONS_MAX - 1}")
+FEED = Label("feed", (), f"the feeds of the registry, at most {FEEDS_MAX}")
+
+_BATCH = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_VERDICT = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.25, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
+
+def _counter(name: str, unit: str, text: str, *labels: Label) -> Metric:
+    return Metric(name, MetricType.COUNTER, labels, unit, text)
+
+
+def _gauge(name: str, unit: str, text: str, *labels: Label) -> Metric:
+    return Metric(name, MetricType.GAUGE, labels, unit, text)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...]) -> Metric:
+    return Metric(name, MetricType.HISTOGRAM, (), "seconds", text, buckets)
+
+
+EVENTS = _counter(
+    "events",
+    "records",
+    "Records read from the topics of events, by what became of them; each is counted once.",
+    EVENT_TOPIC,
+    Label("outcome", tuple(EventOutcome), "closed"),
+)
+CASES = _counter(
+    "cases", "cases", "Cases judged: an event with everything in force.", Label("kind", tuple(CaseKind), "closed")
+)
+VERDICTS = _counter(
+    "verdicts",
+    "verdicts",
+    "Verdicts by rule and outcome; each rule says one thing of each case of its kind.",
+    RULE_ID,
+    Label("outcome", tuple(outcome.word for outcome in Outcome), "closed"),
+)
+# No label `site`: sites come from the registry, so their list is neither closed nor known when the series are laid out
+# at zero, and a site of few people narrows down who is meant. Which site it was is in the violation itself.
+VIOLATIONS = _counter(
+    "violations",
+    "violations",
+    "Violations that the broker acknowledged; `what_if` is a draft or a rule in shadow, and never pages.",
+    RULE_ID,
+    Label("level", get_args(Level), "closed; the level of the rule"),
+    Label("standing", ("in_force", "what_if"), "closed; the standing of the rule"),
+)
+UNDETERMINED = _counter(
+    "undetermined",
+    "verdicts",
+    "Verdicts left undetermined, by rule and by why a fact is unknown.",
+    RULE_ID,
+    Label("reason", tuple(Unknown), "closed"),
+)
+REJECTIONS = _counter(
+    "rejections",
+    "records",
+    "Records that are no message of the contract, by reason; their place is on the topic of rejections.",
+    READ_TOPIC,
+    Label("reason", tuple(Reason), "closed"),
+)
+FORWARDED = _counter(
+    "forwarded", "records", "Records found on the wrong partition and sent once to the right one.", EVENT_TOPIC
+)
+REPEATS = _counter(
+    "repeats",
+    "records",
+    "Records that say, byte for byte, what an earlier one said: sent twice, or written again after a crash.",
+    REPEATED_TOPIC,
+)
+UNREADABLE = _counter(
+    "unreadable_records",
+    "records",
+    "Consent and registry records that cannot be read; one with a key makes that key unknown, one without pages.",
+    RECORD_TOPIC,
+    Label("keyed", ("true", "false"), "closed"),
+)
+LANES = _counter(
+    "lane_records",
+    "records",
+    "Records decoded, by lane; many in the lane of the contract make a worker slow.",
+    Label("lane", tuple(Lane), "closed"),
+)
+COMMITS = _counter(
+    "commits",
+    "commits",
+    "Commits of offsets, by how they ended; refused ones are repeated by the next owner.",
+    Label("result", tuple(CommitResult), "closed"),
+)
+
+DECODE_SECONDS = _histogram("decode_seconds", "Time to decode one batch.", _BATCH)
+JUDGE_SECONDS = _histogram("judge_seconds", "Time to assemble and judge the cases of one batch.", _BATCH)
+EMIT_SECONDS = _histogram("emit_seconds", "Time until the broker acknowledged what one batch caused.", _BATCH)
+EVENT_TO_VERDICT = _histogram(
+    "event_to_verdict_seconds", "From the event in the world to its verdict; below zero counts as zero.", _VERDICT
+)
+RECORDED_TO_VERDICT = _histogram(
+    "recorded_to_verdict_seconds", "From the broker's append time of the event to its verdict.", _VERDICT
+)
+
+VIEW_LAG = _gauge(
+    "view_lag_records", "records", "Records of a log that the worker's view has not taken in yet.", RECORD_TOPIC
+)
+VIEW_FRESH = _gauge("view_fresh", "0 or 1", "1 while a fetch reached the end of the log within seconds.", RECORD_TOPIC)
+CONSUMER_LAG = _gauge(
+    "consumer_lag_records",
+    "records",
+    "Records of an owned partition that are not judged yet.",
+    EVENT_TOPIC,
+    PARTITION,
+)
+PARTITIONS = _gauge(
+    "partitions", "partitions", "Partitions owned, by state.", Label("state", tuple(PartitionState), "closed")
+)
+WARM = _gauge("warm", "0 or 1", "1 when the views were read to their end and the worker judges.")
+FEED_BEHIND = _gauge(
+    "feed_behind_seconds",
+    "seconds",
+    "How long ago a feed's promise ran out; 0 while it holds. Of the feeds under `other`, the worst.",
+    FEED,
+)
+RULEBOOK_INFO = _gauge(
+    "rulebook_info",
+    "1",
+    "The rulebook that is loaded: digest, number of rules, packs.",
+    Label("digest", (), "the rulebook that is loaded"),
+    Label("rules", (), "the rulebook that is loaded"),
+    Label("packs", (), "the rulebook that is loaded"),
+)
+BUILD_INFO = _gauge("build_info", "1", "The version that runs.", Label("version", (), "the distribution"))
+START_TIME = _gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")
+
+CATALOGUE: tuple[Metric, ...] = (
+    EVENTS,
+    CASES,
+    VERDICTS,
+    VIOLATIONS,
+    UNDETERMINED,
+    REJECTIONS,
+    FORWARDED,
+    REPEATS,
+    UNREADABLE,
+    LANES,
+    COMMITS,
+    DECODE_SECONDS,
+    JUDGE_SECONDS,
+    EMIT_SECONDS,
+    EVENT_TO_VERDICT,
+    RECORDED_TO_VERDICT,
+    VIEW_LAG,
+    VIEW_FRESH,
+    CONSUMER_LAG,
+    PARTITIONS,
+    WARM,
+    FEED_BEHIND,
+    RULEBOOK_INFO,
+    BUILD_INFO,
+    START_TIME,
+)

@@ -1,0 +1,287 @@
+"""The recorder: the one place that counts, over an injected registry.
+
+Rules:
+1. Every series with a closed list of values is there at zero from the start, for every rule of the rulebook: an alert
+   on a rate can tell "nothing happened" from "nobody counted".
+2. Nobody hands a label over as a free text: arguments are words of closed lists, rules of the rulebook, numbers. What
+   is on no list becomes `other`; a person never becomes a label.
+3. A record read from a topic of events is counted by exactly one of `judged`, `rejected` and `forwarded`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from itertools import product
+from typing import Protocol
+
+import polars as pl
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from schemas.contract import Reason
+from schemas.topics import TopicName
+from schemas.vocabulary import Level
+from streams.core.discretion import names_somebody
+from streams.core.facts import CaseKind, Unknown
+from streams.core.judge import Outcome, Verdicts
+from streams.metrics import catalogue
+from streams.metrics.catalogue import CATALOGUE, OTHER, Metric, MetricType
+from streams.metrics.distribution import Distribution
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,64}")
+
+
+class CountedRule(Protocol):
+    """What is asked of a rule; a `streams.core.rulebook.Rule` is one."""
+
+    @property
+    def id(self) -> str:
+        """The rule's id, as in its pack."""
+
+    @property
+    def level(self) -> Level:
+        """How grave a violation is."""
+
+    @property
+    def standing(self) -> str:
+        """`in_force` or `what_if`."""
+
+
+class CountedRulebook(Protocol):
+    """What is asked of a rulebook; a `streams.core.rulebook.Rulebook` is one."""
+
+    @property
+    def rules(self) -> tuple[CountedRule, ...]:
+        """All rules."""
+
+    @property
+    def digest(self) -> str:
+        """The digest over everything that can change a verdict."""
+
+    @property
+    def packs(self) -> tuple[str, ...]:
+        """The names of the packs."""
+
+
+class Stage(StrEnum):
+    """The stages of a batch that are timed."""
+
+    DECODE = "decode"
+    JUDGE = "judge"
+    EMIT = "emit"
+
+
+STAGES: Mapping[Stage, Metric] = {
+    Stage.DECODE: catalogue.DECODE_SECONDS,
+    Stage.JUDGE: catalogue.JUDGE_SECONDS,
+    Stage.EMIT: catalogue.EMIT_SECONDS,
+}
+
+
+class Recorder:
+    """Counts what a worker does; `started_at` is aware, `version` is that of the distribution."""
+
+    def __init__(
+        self, registry: CollectorRegistry, rulebook: CountedRulebook, *, version: str, started_at: datetime
+    ) -> None:
+        assert started_at.tzinfo is not None, "a start has a time zone"
+        assert DIGEST.fullmatch(rulebook.digest), "a digest is 64 hexadecimal digits"
+        assert VERSION.fullmatch(version), "a version is that of the distribution"
+        names = (*(rule.id for rule in rulebook.rules), *rulebook.packs)
+        assert not any(map(names_somebody, names)), "the name of a rule or a pack names no person"
+        # For the whole process, as the library has it: `_created` series would double the exposition.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it out
+        self._registry = registry
+        self._rules = {rule.id for rule in rulebook.rules}
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._distributions: dict[str, Distribution] = {}
+        for metric in CATALOGUE:
+            self._build(metric)
+            self._lay_out(metric, rulebook)
+        self._gauge(catalogue.RULEBOOK_INFO, rulebook.digest, str(len(rulebook.rules)), ",".join(rulebook.packs)).set(1)
+        self._gauge(catalogue.BUILD_INFO, version).set(1)
+        self._gauge(catalogue.START_TIME).set(started_at.timestamp())
+
+    # -- records of the topics of events ------------------------------------------------------------------------------
+
+    def judged(self, topic: TopicName, count: int) -> None:
+        """Records that were judged."""
+        self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.JUDGED)
+
+    def rejected(self, topic: TopicName, reason: Reason, count: int = 1) -> None:
+        """Records that are no message of the contract; those of the topics of records too."""
+        self._count(catalogue.REJECTIONS, count, topic, reason)
+        if topic in catalogue.EVENT_TOPICS:
+            self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.REJECTED)
+
+    def forwarded(self, topic: TopicName, count: int = 1) -> None:
+        """Records that were sent on to the partition of their key."""
+        self._count(catalogue.FORWARDED, count, topic)
+        self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.FORWARDED)
+
+    def repeats(self, topic: TopicName, count: int = 1) -> None:
+        """Records that were known already, byte for byte."""
+        self._count(catalogue.REPEATS, count, topic)
+
+    def lane(self, lane: catalogue.Lane, count: int) -> None:
+        """Records that were decoded in one lane."""
+        self._count(catalogue.LANES, count, lane)
+
+    # -- verdicts -----------------------------------------------------------------------------------------------------
+
+    def verdicts(self, verdicts: Verdicts) -> None:
+        """Everything the judge said of a batch: its cases, each rule's outcomes, and why it left some undetermined."""
+        self.cases(verdicts.kind, verdicts.cases.height)
+        for rule, counts in verdicts.counts().items():
+            for outcome, count in counts.items():
+                self.outcome(rule, outcome, count)
+        for (rule, reason), count in verdicts.undetermined().items():
+            self._count(catalogue.UNDETERMINED, count, rule.id, reason)
+
+    def cases(self, kind: CaseKind, count: int) -> None:
+        """Cases that were judged."""
+        self._count(catalogue.CASES, count, kind)
+
+    def outcome(self, rule: CountedRule, outcome: Outcome, count: int = 1) -> None:
+        """Verdicts of one rule with one outcome."""
+        self._count(catalogue.VERDICTS, count, rule.id, outcome.word)
+
+    def undetermined(self, rule: CountedRule, reason: Unknown, count: int = 1) -> None:
+        """Verdicts of one rule that a missing fact left undetermined; they are counted by `outcome` as well."""
+        self._count(catalogue.UNDETERMINED, count, rule.id, reason)
+
+    def violation(self, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule that the broker acknowledged."""
+        self._count(catalogue.VIOLATIONS, count, rule.id, rule.level, rule.standing)
+
+    # -- times, in seconds --------------------------------------------------------------------------------------------
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """How long one batch took in one stage."""
+        self._distributions[STAGES[stage].name].observe(seconds)
+
+    def since_event(self, seconds: pl.Series) -> None:
+        """From `occurred_at` to the verdict, a value an event."""
+        self._distributions[catalogue.EVENT_TO_VERDICT.name].observe_all(seconds)
+
+    def since_recorded(self, seconds: pl.Series) -> None:
+        """From the broker's append time to the verdict, a value an event."""
+        self._distributions[catalogue.RECORDED_TO_VERDICT.name].observe_all(seconds)
+
+    # -- partitions, views, feeds -------------------------------------------------------------------------------------
+
+    def commit(self, result: catalogue.CommitResult) -> None:
+        """One commit of offsets ended."""
+        self._count(catalogue.COMMITS, 1, result)
+
+    def lag(self, topic: TopicName, partition: int, records: int) -> None:
+        """How many records of an owned partition wait."""
+        self._gauge(catalogue.CONSUMER_LAG, topic, _partition(partition)).set(records)
+
+    def disown(self, topic: TopicName, partition: int) -> None:
+        """Forget the lag of a partition that somebody else owns now."""
+        with suppress(KeyError):  # it was never told
+            self._gauges[catalogue.CONSUMER_LAG.name].remove(
+                *self._fit(catalogue.CONSUMER_LAG, (topic, _partition(partition)))
+            )
+
+    def partitions(self, *, warming: int, live: int) -> None:
+        """How many partitions are owned, by state."""
+        self._gauge(catalogue.PARTITIONS, catalogue.PartitionState.WARMING).set(warming)
+        self._gauge(catalogue.PARTITIONS, catalogue.PartitionState.LIVE).set(live)
+
+    def warm(self, *, warm: bool) -> None:
+        """Whether the views were read to their end."""
+        self._gauge(catalogue.WARM).set(warm)
+
+    def view(self, topic: TopicName, *, lag_records: int, fresh: bool) -> None:
+        """How far the view of a log of records is from its end, and whether it reached the end lately."""
+        self._gauge(catalogue.VIEW_LAG, topic).set(lag_records)
+        self._gauge(catalogue.VIEW_FRESH, topic).set(fresh)
+
+    def unreadable(self, topic: TopicName, *, keyed: bool, count: int = 1) -> None:
+        """Records of a log of records that cannot be read."""
+        self._count(catalogue.UNREADABLE, count, topic, "true" if keyed else "false")
+
+    def feeds(self, behind_seconds: Mapping[str, float]) -> None:
+        """How long the promise of each feed of the registry has been broken; feeds not named are no more."""
+        gauge = self._gauges[catalogue.FEED_BEHIND.name]
+        gauge.clear()
+        plain = (feed for feed in behind_seconds if feed != OTHER and not names_somebody(feed))
+        named = sorted(plain)[: catalogue.FEEDS_MAX]
+        for feed in named:
+            gauge.labels(feed).set(max(0.0, behind_seconds[feed]))
+        rest = behind_seconds.keys() - set(named)
+        if rest:
+            gauge.labels(OTHER).set(max(0.0, *(behind_seconds[feed] for feed in rest)))
+
+    # -- exposition ---------------------------------------------------------------------------------------------------
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics and their content type, in the format that an `Accept` header asks for."""
+        try:
+            encode, content_type = choose_encoder(accept)
+            return encode(self._registry), content_type
+        except (TypeError, ValueError):
+            # A version that is no number; whoever asks so gets what everybody understands.
+            encode, content_type = choose_encoder("")
+            return encode(self._registry), content_type
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _build(self, metric: Metric) -> None:
+        match metric.type:
+            case MetricType.COUNTER:
+                counter = Counter(metric.full_name, metric.help, metric.label_names, registry=self._registry)
+                self._counters[metric.name] = counter
+            case MetricType.GAUGE:
+                gauge = Gauge(metric.full_name, metric.help, metric.label_names, registry=self._registry)
+                self._gauges[metric.name] = gauge
+            case MetricType.HISTOGRAM:
+                self._distributions[metric.name] = Distribution(metric, self._registry)
+
+    def _lay_out(self, metric: Metric, rulebook: CountedRulebook) -> None:
+        if metric.type is MetricType.HISTOGRAM or not metric.labels:
+            return
+        family = self._counters.get(metric.name) or self._gauges[metric.name]
+        for values in _series(metric, rulebook):
+            family.labels(*values)
+
+    def _fit(self, metric: Metric, values: Iterable[str]) -> tuple[str, ...]:
+        return tuple(
+            self._fit_open(label, value) if not label.values else label.fit(value)
+            for label, value in zip(metric.labels, values, strict=True)
+        )
+
+    def _fit_open(self, label: catalogue.Label, value: str) -> str:
+        if label is catalogue.RULE_ID:
+            return value if value in self._rules else OTHER
+        return value
+
+    def _count(self, metric: Metric, count: int, *values: str) -> None:
+        assert count >= 0, "a counter never falls"
+        if count:
+            self._counters[metric.name].labels(*self._fit(metric, values)).inc(count)
+
+    def _gauge(self, metric: Metric, *values: str) -> Gauge:
+        gauge = self._gauges[metric.name]
+        return gauge.labels(*self._fit(metric, values)) if values else gauge
+
+
+def _series(metric: Metric, rulebook: CountedRulebook) -> set[tuple[str, ...]]:
+    """The series of a metric that are known before anything happens."""
+    if metric is catalogue.VIOLATIONS:
+        # A rule has one level and one standing, so their other combinations will never be.
+        return {(rule.id, rule.level, rule.standing) for rule in rulebook.rules}
+    rules = tuple(rule.id for rule in rulebook.rules)
+    return set(product(*(rules if label is catalogue.RULE_ID else label.values for label in metric.labels)))
+
+
+def _partition(number: int) -> str:
+    return str(number) if 0 <= number < catalogue.PARTITIONS_MAX else OTHER
