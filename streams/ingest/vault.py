@@ -137,8 +137,12 @@ class Vault:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise VaultError(f"cannot be made: {error.strerror}", place=Place(str(path))) from None
+        _private(path)
         notes = {"layout": LAYOUT.encode(), "key_check": key.sign(CHECK_LABEL)}
         with _guarded(path), contextlib.closing(_connect(path)) as connection:
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables and "vault" not in tables:
+                raise VaultError("expected a vault or an empty file, got a foreign database", place=Place(str(path)))
             # Another process may be making the same vault: every statement here may be repeated.
             connection.executescript(TABLES)
             connection.executemany("INSERT OR IGNORE INTO vault (name, value) VALUES (?, ?)", notes.items())

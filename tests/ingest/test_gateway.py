@@ -129,7 +129,7 @@ def outcome(
 kinds_and_lines = st.sampled_from(list(Recogniser)).flatmap(lambda kind: st.tuples(st.just(kind), lines_of(kind)))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(kinds_and_lines)
 def test_no_native_id_name_or_picture_is_in_an_event_or_a_problem(case: tuple[Recogniser, list[bytes]]) -> None:
     events, problems, tally = outcome(*case)
@@ -137,14 +137,14 @@ def test_no_native_id_name_or_picture_is_in_an_event_or_a_problem(case: tuple[Re
     assert not [text for text in [*shown, repr(tally)] if MARK in text or PICTURE[:24] in text]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(kinds_and_lines)
 def test_every_event_is_one_of_the_contract(case: tuple[Recogniser, list[bytes]]) -> None:
     events, _, _ = outcome(*case)
     assert [MATCH.read(one.to_json()) for one in events] == events
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(kinds_and_lines)
 def test_every_line_is_in_the_tally_with_events_problems_or_a_reason(case: tuple[Recogniser, list[bytes]]) -> None:
     kind, lines = case
@@ -157,7 +157,7 @@ def test_every_line_is_in_the_tally_with_events_problems_or_a_reason(case: tuple
         assert alone.events or alone.problems.total() or alone.skipped.total()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(kinds_and_lines, st.integers(0, 6))
 def test_the_same_lines_give_the_same_events_wherever_the_reading_starts(
     case: tuple[Recogniser, list[bytes]], cut: int
@@ -167,7 +167,7 @@ def test_the_same_lines_give_the_same_events_wherever_the_reading_starts(
     assert whole == [one.to_json() for one in outcome(kind, lines[:cut])[0] + outcome(kind, lines[cut:])[0]]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         rekognition_records(),
@@ -222,6 +222,15 @@ def test_a_bad_line_is_a_problem_with_its_number_and_the_next_line_is_read() -> 
     events, problems, tally = outcome(Recogniser.FRIGATE, lines)
     assert [str(one) for one in problems] == ["line 2: line: expected one JSON object in UTF-8, each key once"]
     assert (len(events), tally.lines, tally.skipped["blank"], tally.is_clean) == (2, 4, 1, False)
+
+
+def test_problems_are_reported_while_the_events_go_on() -> None:
+    told: list[Problem] = []
+    output = io.BytesIO()
+    door = Gateway(Recogniser.FRIGATE, MAPPINGS[Recogniser.FRIGATE], known)
+    tally = ingest(door, [b"{", FILES[Recogniser.FRIGATE][2]], NdjsonSink(output), told.append)
+    assert [one.line for one in told] == [1]
+    assert (tally.events, output.getvalue().count(b"\n")) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", list(Recogniser))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -193,6 +195,35 @@ def test_opening_makes_no_vault(tmp_path: Path) -> None:
         Vault(tmp_path / "vault.db", key)
 
 
+def test_creating_leaves_a_foreign_database_and_an_open_file_alone(tmp_path: Path) -> None:
+    key = key_in(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "vault.db")) as foreign:
+        foreign.execute("CREATE TABLE holiday (day TEXT)")
+    (tmp_path / "vault.db").chmod(0o600)
+    with pytest.raises(VaultError, match="foreign database"):
+        Vault.create(tmp_path / "vault.db", key)
+    (tmp_path / "open.db").touch(0o644)
+    (tmp_path / "open.db").chmod(0o644)
+    with pytest.raises(VaultError, match="only its owner"):
+        Vault.create(tmp_path / "open.db", key)
+    assert (tmp_path / "open.db").read_bytes() == b""
+
+
+def test_a_vault_of_another_layout_is_refused(tmp_path: Path) -> None:
+    key = key_in(tmp_path)
+    with Vault.create(tmp_path / "vault.db", key) as vault:
+        vault._connection.execute("UPDATE vault SET value = ? WHERE name = 'layout'", (b"2",))
+    with pytest.raises(VaultError, match="expected a vault of layout 1"):
+        Vault(tmp_path / "vault.db", key)
+
+
+def test_a_closed_vault_is_a_bug_and_no_bad_world(tmp_path: Path) -> None:
+    vault = Vault.create(tmp_path / "vault.db", key_in(tmp_path))
+    vault.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        vault.count(ACME)
+
+
 def test_a_file_that_is_no_database_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "vault.db").write_bytes(b"no database at all, but long enough to have a header" * 9)
     (tmp_path / "vault.db").chmod(0o600)
@@ -241,7 +272,7 @@ def test_one_spelling_or_the_other_it_is_one_name(vault: Vault) -> None:
     assert vault.link(ACME, "Jose\u0301") == vault.link(ACME, "Jos\u00e9")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["acme", "borg"]), st.text(min_size=1, max_size=5)), max_size=8))
 def test_the_vault_is_a_map_whatever_the_names(
     tmp_path_factory: pytest.TempPathFactory, people: list[tuple[str, str]]
