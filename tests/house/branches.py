@@ -28,8 +28,9 @@ def main(least: float) -> int:
             exits = {line: totals for line, totals in measured.branch_stats(str(file)).items() if totals[0] > 1}
             total[package] += sum(count for count, _ in exits.values())
             missed[package] += sum(count - taken for count, taken in exits.values())
-            lines = [line for line, (count, taken) in exits.items() if taken < count]
-            untested += [f"{file.relative_to(ROOT)}:{line}" for line in lines]
+            lines = sorted(line for line, (count, taken) in exits.items() if taken < count)
+            if lines:
+                untested.append(f"{file.relative_to(ROOT)}: {', '.join(map(str, lines))}")
     short = False
     for package in PACKAGES:
         percent = 100.0 * (1 - missed[package] / total[package]) if total[package] else 0.0
