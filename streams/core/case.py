@@ -115,7 +115,12 @@ class Views:
     registry: Registry = field(default_factory=Registry)
     histories: Histories = field(default_factory=Histories)
     contexts: Contexts = field(default_factory=Contexts)
-    tables: dict[tuple[str, frozenset[str]], Grown] = field(default_factory=dict)
+    registry_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
+    subject_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
+
+    def beside(self, histories: Histories) -> Views:
+        """The same registry beside other persons: those of another partition."""
+        return Views(self.registry, histories, self.contexts, self.registry_tables)
 
 
 def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collection[str] | None = None) -> pl.DataFrame:
@@ -132,13 +137,13 @@ def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collecti
     instants = frame["occurred_at"].dt.epoch("us").to_list()
     views.contexts.refresh(views.registry)
     contexts = _contexts(frame, instants, views)
-    grown = views.tables.setdefault(("registry", names), Grown())
+    grown = views.registry_tables.setdefault(names, Grown())
     registry_table = grown.of(views.contexts.rows, views.contexts.generation, partial(_registry_table, names=names))
     table = pl.concat([frame, registry_table[contexts]], how="horizontal")
     table = table.with_columns(**{name: each for name, each in event_facts(kind).items() if name in names})
     table = _within_horizons(table, views.registry, REGISTRY_SOURCES, names)
     states = _states(table, kind, instants, views)
-    grown = views.tables.setdefault(("subject", names), Grown())
+    grown = views.subject_tables.setdefault(names, Grown())
     subject_table = grown.of(views.histories.states, 0, partial(_subject_table, names=names))
     table = pl.concat([table, subject_table[states]], how="horizontal")
     return _within_horizons(table, views.registry, SUBJECT_SOURCES, names)

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from schemas.registry import FeedRecord
@@ -46,6 +47,11 @@ class Feeds:
         if place not in self._horizons:
             self._horizons[place] = self._narrowest(controller_id, kind)
         return self._horizons[place]
+
+    def awaited(self, controllers: Iterable[str], kinds: Iterable[str], instant: int, now: int) -> bool:
+        """Whether a heartbeat that would settle `instant` may still come: its feed keeps its promise at `now`."""
+        horizons = (self.horizon(controller, kind) for controller in controllers for kind in kinds)
+        return any(each is not None and each.complete_until <= instant and now < each.fresh_until for each in horizons)
 
     def latest(self) -> tuple[FeedRecord, ...]:
         """The latest heartbeat of each feed, by id."""

@@ -91,6 +91,16 @@ class Verdicts:
         return found
 
 
+    def reason(self, rule: Rule, row: Mapping[str, object]) -> str:
+        """Why one undetermined case is; the same reason that `undetermined` counts."""
+        if rule.column in self.failed:
+            return Unknown.RULE_FAILED.value
+        for name in _asked(rule):
+            if row[name] is None:
+                return str(row.get(why(FACTS[name].source)) or Unknown.NOT_REPORTED.value)
+        return Unknown.NOT_REPORTED.value
+
+
 def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Verdicts:
     """What every rule about `kind` says of the cases, as `streams.core.case.assemble` gives them."""
     rules = rulebook.of_kind(kind)

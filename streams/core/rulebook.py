@@ -48,9 +48,9 @@ class Excuse:
     condition: Condition
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One revision of one rule, compiled; `from_instant` and `until_instant` bound it half-open, in microseconds."""
+    """One revision of one rule, compiled; equal only to itself; `from_instant` and `until_instant` bound it half-open, in microseconds."""
 
     id: str
     revision: int

@@ -31,14 +31,13 @@ def violation_id(rule_id: str, revision: int, controller_id: str, event_id: str,
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
-def violations(verdicts: Verdicts, views: Views) -> Iterator[tuple[int, Violation]]:
-    """Row and message of every violation, open or excused, in the order of rows and then of rules."""
+def violations(verdicts: Verdicts, views: Views) -> Iterator[tuple[int, Rule, Violation]]:
+    """Row, rule and message of every violation, open or excused, in the order of rows and then of rules."""
     found = sorted(verdicts.found(Outcome.VIOLATION, Outcome.EXCUSED), key=lambda each: (each[0], each[1].column))
-    rows: dict[int, dict[str, Any]] = {}
+    wanted = list(dict.fromkeys(index for index, _, _ in found))
+    rows = dict(zip(wanted, verdicts.cases[wanted].to_dicts(), strict=True))
     for index, rule, outcome in found:
-        if index not in rows:
-            rows[index] = verdicts.cases.row(index, named=True)
-        yield index, _message(verdicts, rule, outcome, rows[index], views)
+        yield index, rule, _message(verdicts, rule, outcome, rows[index], views)
 
 
 def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, Any], views: Views) -> Violation:

@@ -1,0 +1,157 @@
+"""A batch: one run of records taken through decode, forwarding and judgement, as values; no broker, no clock.
+
+Rules:
+1. Every record of the run is judged, rejected or forwarded: exactly one of the three.
+2. What a batch causes is a function of the records and the views; offsets order it.
+3. A misplaced event goes once to the partition of its key, with its origin; one that comes misplaced with an origin
+   is a rejection, so that nothing circles.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from schemas.contract import MESSAGE_BYTES_MAX, ContractError, Reason
+from schemas.topics import TopicName
+from schemas.verdict import Rejection
+from streams.core.case import Views, assemble
+from streams.core.facts import CaseKind
+from streams.core.judge import Verdicts, judge
+from streams.core.partition import partitions_of
+from streams.core.rulebook import Rule, Rulebook
+from streams.core.violation import violations
+from streams.live.decode import Decoded, decode, decode_encounters
+from streams.live.outbox import Outgoing
+from streams.live.run import LogRecord, Run
+
+ORIGIN = "consentinel-origin"
+"""Header of a forwarded record: `topic/partition/offset` of where it was found."""
+
+KEY_BYTES_MAX = 3_000
+WITHHELD = frozenset({Reason.BIOMETRIC_PAYLOAD, Reason.TOO_LARGE})
+"""Reasons whose bytes are not copied: they may be biometric, or do not fit a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicNames:
+    """The names of the topics as the broker knows them."""
+
+    prefix: str
+
+    def __getitem__(self, name: TopicName) -> str:
+        return f"{self.prefix}{name}"
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one run holds: events to judge, records to forward, refusals."""
+
+    run: Run
+    topic: TopicName
+    decoded: Decoded
+    frame: pl.DataFrame
+    outgoing: list[Outgoing] = field(default_factory=list)
+    refused: Counter[Reason] = field(default_factory=Counter)
+    forwarded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a batch led to: verdicts by kind of case, and the violations to write."""
+
+    verdicts: tuple[Verdicts, ...]
+    outgoing: tuple[Outgoing, ...]
+    violations: Mapping[Rule, int]
+
+
+def open_batch(run: Run, topic: TopicName, names: TopicNames, partitions: int) -> Batch:
+    """Decode a run and set apart what is not judged here."""
+    values = [record.value for record in run.records]
+    decoded = decode(values) if topic is TopicName.MATCHES else decode_encounters(values)
+    batch = Batch(run, topic, decoded, decoded.frame)
+    for refusal in decoded.refused:
+        _reject(batch, names, run.records[refusal.row], refusal.error)
+    _forward(batch, names, partitions)
+    return batch
+
+
+def _forward(batch: Batch, names: TopicNames, partitions: int) -> None:
+    """Set apart the events whose key belongs to another partition."""
+    keys = batch.frame.select(pl.coalesce("subject_ref", "device_id").alias("key")).to_series()
+    homes = partitions_of(keys, partitions)
+    away = homes != batch.run.partition
+    if not away.any():
+        return
+    rows = batch.frame["row"].filter(away).to_list()
+    for row, key, home in zip(rows, keys.filter(away).to_list(), homes.filter(away).to_list(), strict=True):
+        record = batch.run.records[row]
+        if any(name == ORIGIN for name, _ in record.headers):
+            expected = f"expected partition {home} of {partitions} for the key of the event"
+            _reject(batch, names, record, ContractError(Reason.FORWARDED_TWICE, expected))
+            continue
+        origin = f"{batch.run.topic}/{batch.run.partition}/{record.offset}"
+        headers = (*((name, value) for name, value in record.headers), (ORIGIN, origin.encode()))
+        batch.outgoing.append(Outgoing(batch.run.topic, home, key.encode(), record.value or b"", headers))
+        batch.forwarded += 1
+    batch.frame = batch.frame.filter(~away)
+
+
+def _reject(batch: Batch, names: TopicNames, record: LogRecord, error: ContractError) -> None:
+    value, key = record.value or b"", record.key
+    withheld = error.reason in WITHHELD or len(value) > MESSAGE_BYTES_MAX
+    rejection = Rejection(
+        topic=batch.run.topic,
+        partition=batch.run.partition,
+        offset=record.offset,
+        reason=error.reason,
+        expected=error.expected[:1_000],
+        size_bytes=len(value),
+        sha256=hashlib.sha256(value).hexdigest(),
+        key_base64=None if key is None or withheld else base64.b64encode(key[:KEY_BYTES_MAX]).decode(),
+        value_base64=None if withheld else base64.b64encode(value).decode(),
+    )
+    place = f"{batch.run.topic}/{batch.run.partition}".encode()
+    batch.outgoing.append(Outgoing(names[TopicName.REJECTIONS], 0, place, rejection.to_json()))
+    batch.refused[error.reason] += 1
+
+
+def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicNames) -> Judged:
+    """Judge every event of a batch; the violations come in the order of offsets, then of rules."""
+    verdicts: list[Verdicts] = []
+    found: list[tuple[int, Outgoing]] = []
+    counts: Counter[Rule] = Counter()
+    for kind, frame in _by_kind(batch).items():
+        cases = assemble(frame, kind, views, rulebook.facts_of(kind))
+        said = judge(cases, kind, rulebook)
+        verdicts.append(said)
+        rows = cases["row"]
+        for index, rule, violation in violations(said, views):
+            key = violation.violation_id.encode()
+            outgoing = Outgoing(names[TopicName.VIOLATIONS], batch.run.partition, key, violation.to_json())
+            found.append((rows[index], outgoing))
+            counts[rule] += 1
+    found.sort(key=lambda each: each[0])
+    return Judged(tuple(verdicts), tuple(outgoing for _, outgoing in found), counts)
+
+
+def _by_kind(batch: Batch) -> Mapping[CaseKind, pl.DataFrame]:
+    if batch.frame.is_empty():
+        return {}
+    if batch.topic is TopicName.MATCHES:
+        return {CaseKind.MATCH: batch.frame}
+    kinds = batch.frame["kind"].unique(maintain_order=True).to_list()
+    return {CaseKind(kind): batch.frame.filter(pl.col("kind") == kind) for kind in kinds}
+
+
+def span(batch: Batch) -> tuple[Sequence[str], int] | None:
+    """The controllers of a batch and its latest instant (microseconds); None where nothing is to be judged."""
+    if batch.frame.is_empty():
+        return None
+    latest = batch.frame.select(pl.col("occurred_at").dt.epoch("us").max()).item()
+    return batch.frame["controller_id"].unique().to_list(), latest

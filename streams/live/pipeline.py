@@ -1,0 +1,257 @@
+"""The pipeline: from a run of records to acknowledged violations and a committed offset, a task a partition.
+
+Rules:
+1. decode -> forward -> wait for heartbeats in flight -> assemble and judge -> deliver -> only then commit. A crash
+   before the last step repeats the batch, and the repeat is byte-identical.
+2. A partition is opened when the views are warm for it; others go on meanwhile.
+3. A revocation cancels the partition's task; after it nothing of the old generation is delivered or committed.
+4. Nothing is swallowed: an error that waiting mends is tried again, any other ends the process before it commits.
+
+Until single cases are held (docs/decisions/0007-a-batch-waits-for-heartbeats.md), a whole batch waits for the
+heartbeats that would settle it, at most `hold_seconds` after it was recorded. Receipts belong between `deliver` and
+`finished`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from time import monotonic, time
+from typing import Protocol, TypeVar
+
+import polars as pl
+import structlog
+from faust.types import TP
+
+from schemas.topics import TopicName
+from streams.core.case import KINDS
+from streams.core.rulebook import Rulebook
+from streams.errors import DeliveryError
+from streams.live.batch import Batch, Judged, TopicNames, judge_batch, open_batch, span
+from streams.live.judging_thread import JudgingThread
+from streams.live.outbox import Outbox
+from streams.live.run import Run
+from streams.live.views import LiveViews
+from streams.metrics.catalogue import CommitResult, Lane
+from streams.metrics.recorder import Recorder, Stage
+
+HEARTBEAT_POLL_SECONDS = 0.05
+HEARTBEAT_KINDS = tuple(sorted({kind for kinds in KINDS.values() for kind in kinds}))
+
+Result = TypeVar("Result")
+log = structlog.get_logger(__name__)
+
+
+class Offsets(Protocol):
+    """The consumer's side of the pipeline: what `streams.live.transport.RunConsumer` offers."""
+
+    @property
+    def generation(self) -> int | None:
+        """The generation of the present assignment."""
+
+    def open(self, tp: TP, *, generation: int | None = None) -> bool:
+        """Let a cold partition flow."""
+
+    def release(self, run: Run) -> bool:
+        """Give back the place of a finished run."""
+
+    async def commit_next(self, offsets: dict[TP, int], *, generation: int | None = None) -> bool:
+        """Commit next offsets; False when refused."""
+
+
+@dataclass(slots=True)
+class Share:
+    """One owned partition: its queue, its task, and how far it is finished and committed."""
+
+    tp: TP
+    generation: int
+    queue: asyncio.Queue[Run]
+    task: asyncio.Task[None] | None = None
+    finished: int | None = None
+    committed: int | None = None
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What stays the same while a worker lives."""
+
+    names: TopicNames
+    partitions: int
+    hold_seconds: float
+    commit_seconds: float
+
+
+class Pipeline:
+    """All shares of one worker."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        rulebook: Rulebook,
+        views: LiveViews,
+        thread: JudgingThread,
+        outbox: Outbox,
+        recorder: Recorder,
+        consumer: Callable[[], Offsets],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._plan = plan
+        self._rulebook = rulebook
+        self._views = views
+        self._thread = thread
+        self._outbox = outbox
+        self._recorder = recorder
+        self._consumer = consumer
+        self._on_failure = on_failure
+        self._shares: dict[TP, Share] = {}
+        self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
+        self.progress_at = monotonic()
+
+    # -- what the worker calls ----------------------------------------------------------------------------------------
+
+    async def assigned(self, tps: Iterable[TP]) -> None:
+        """Take over partitions: know their persons, and judge each once it is warm."""
+        owned = {tp for tp in tps if tp.topic in self._topics}
+        generation = self._consumer().generation
+        await self._views.keep({tp.partition for tp in owned})
+        if generation is None:
+            return
+        for tp in sorted(owned):
+            share = Share(tp, generation, asyncio.Queue())
+            self._shares[tp] = share
+            share.task = asyncio.create_task(self._work(share), name=f"{tp.topic}/{tp.partition}")
+            share.task.add_done_callback(self._ended)
+        self._recorder.partitions(warming=len(owned), live=0)
+
+    async def revoked(self, tps: Iterable[TP]) -> None:
+        """Give partitions back: stop their tasks, and commit what is finished while that is still allowed."""
+        shares = [share for tp in tps if (share := self._shares.get(tp)) is not None]
+        tasks = [share.task for share in shares if share.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._commit(shares)
+        for share in shares:
+            self._shares.pop(share.tp, None)
+        self._count_shares()
+
+    async def take(self, run: Run) -> None:
+        """Queue a run for its share; one of an old generation is dropped, its offsets were not committed."""
+        share = self._shares.get(run.tp)
+        if share is not None and share.generation == run.generation:
+            share.queue.put_nowait(run)
+
+    async def commit_for_ever(self) -> None:
+        """Commit what is finished, about once in `commit_seconds`."""
+        while True:
+            await asyncio.sleep(self._plan.commit_seconds)
+            await self._commit(list(self._shares.values()))
+
+    def warming(self) -> list[str]:
+        """The owned partitions that are not judged yet, by name."""
+        return [f"{share.tp.topic}/{share.tp.partition}: warming" for share in self._shares.values() if not share.warm]
+
+    def tps(self) -> list[TP]:
+        """The owned partitions."""
+        return list(self._shares)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is waiting or in work."""
+        return any(not share.queue.empty() for share in self._shares.values())
+
+    # -- a share -------------------------------------------------------------------------------------------------------
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_failure(error)
+
+    async def _work(self, share: Share) -> None:
+        await self._views.warm(share.tp.partition)
+        share.warm = True
+        self._count_shares()
+        if not self._consumer().open(share.tp, generation=share.generation):
+            return
+        log.info("partition_live", topic=share.tp.topic, partition=share.tp.partition)
+        while True:
+            run = await share.queue.get()
+            await self._through(run)
+            share.finished = run.next_offset
+            self.progress_at = monotonic()
+            self._consumer().release(run)
+
+    async def _through(self, run: Run) -> None:
+        """Take one run all the way to acknowledged output."""
+        topic = self._topics[run.topic]
+        plan = self._plan
+        batch = await self._timed(Stage.DECODE, self._thread.run(open_batch, run, topic, plan.names, plan.partitions))
+        await self._await_heartbeats(batch)
+        judged = await self._timed(Stage.JUDGE, self._thread.run(self._judge, batch))
+        await self._timed(Stage.EMIT, self._outbox.deliver([*batch.outgoing, *judged.outgoing]))
+        await self._thread.run(self._record, batch, judged)
+
+    async def _timed(self, stage: Stage, work: Awaitable[Result]) -> Result:
+        began = monotonic()
+        result = await work
+        self._recorder.took(stage, monotonic() - began)
+        return result
+
+    def _judge(self, batch: Batch) -> Judged:
+        views = self._views.of(batch.run.partition)
+        assert views is not None, "a share is worked only while its partition is kept"
+        return judge_batch(batch, self._rulebook, views, self._plan.names)
+
+    async def _await_heartbeats(self, batch: Batch) -> None:
+        """Wait while a heartbeat that would settle the batch may come, at most the hold after it was recorded."""
+        reach = span(batch)
+        recorded = batch.run.records[-1].timestamp / 1_000
+        while reach is not None and time() < recorded + self._plan.hold_seconds:
+            controllers, latest = reach
+            if not await self._views.awaits_heartbeat(controllers, HEARTBEAT_KINDS, latest, round(time() * 1e6)):
+                return
+            await asyncio.sleep(HEARTBEAT_POLL_SECONDS)
+
+    def _record(self, batch: Batch, judged: Judged) -> None:
+        """Count a batch whose output is acknowledged."""
+        recorder, topic, now = self._recorder, batch.topic, time()
+        recorder.judged(topic, batch.frame.height)
+        recorder.forwarded(topic, batch.forwarded)
+        recorder.lane(Lane.FAST, batch.decoded.fast)
+        recorder.lane(Lane.CONTRACT, batch.decoded.contract)
+        for reason, count in batch.refused.items():
+            recorder.rejected(topic, reason, count)
+        for verdicts in judged.verdicts:
+            recorder.verdicts(verdicts)
+            recorder.since_event(now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6)
+        for rule, count in judged.violations.items():
+            recorder.violation(rule, count)
+        recorded = [batch.run.records[row].timestamp for row in batch.frame["row"].to_list()]
+        recorder.since_recorded(now - pl.Series(recorded, dtype=pl.Float64) / 1e3)
+
+    def _count_shares(self) -> None:
+        live = sum(share.warm for share in self._shares.values())
+        self._recorder.partitions(warming=len(self._shares) - live, live=live)
+
+    # -- commits ------------------------------------------------------------------------------------------------------
+
+    async def _commit(self, shares: list[Share]) -> None:
+        """Commit the finished offsets of shares of the present generation; what is refused is repeated, not lost."""
+        due = {
+            share.tp: share.finished for share in shares if share.finished is not None and share.finished != share.committed
+        }
+        if not due:
+            return
+        generation = shares[0].generation
+        try:
+            taken = await self._consumer().commit_next(due, generation=generation)
+        except DeliveryError as error:
+            log.warning("commit_failed", error=type(error).__name__)
+            self._recorder.commit(CommitResult.FAILED)
+            return
+        self._recorder.commit(CommitResult.COMMITTED if taken else CommitResult.REFUSED)
+        if taken:
+            for share in shares:
+                share.committed = due.get(share.tp, share.committed)

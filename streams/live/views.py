@@ -1,0 +1,223 @@
+"""The views of a worker: the registry, and the persons whose hash falls on its partitions, read from their logs.
+
+Rules:
+1. Every worker reads all of `registry` and all of `subjects`, from the beginning, in no group; what the views say is a
+   pure function of the logs up to their frontier.
+2. The subject in the record decides where it belongs, not the partition it was written to nor its Kafka key.
+3. A partition is warm when the ends of both logs, as they were when it was taken over, have been applied.
+4. An unreadable record makes its key unknown until a readable one of that key comes; one without a key is counted,
+   and pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+
+import polars as pl
+
+from schemas.contract import ContractError
+from schemas.registry import REGISTRY
+from schemas.subject import SUBJECT, SubjectRecord
+from schemas.topics import TopicName
+from streams.core.case import Views
+from streams.core.feed import horizon_of
+from streams.core.partition import partitions_of
+from streams.core.subject_history import Histories
+from streams.live.judging_thread import JudgingThread
+from streams.live.log_reader import LogReader
+from streams.live.run import LogRecord
+from streams.metrics.recorder import Recorder
+
+PENDING_MAX = 32
+"""Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory."""
+
+
+class SubjectReader:
+    """Reads all of `subjects` for a set of partitions, which only shrinks."""
+
+    def __init__(self, reader: LogReader, partitions: set[int]) -> None:
+        self.reader = reader
+        self.partitions = partitions
+        self.warm = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+
+class LiveViews:
+    """The views of one worker; `of(partition)` is what a case of that partition is judged by."""
+
+    def __init__(
+        self,
+        *,
+        new_reader: Callable[[TopicName], LogReader],
+        partitions: int,
+        thread: JudgingThread,
+        recorder: Recorder,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._new_reader = new_reader
+        self._count = partitions
+        self._thread = thread
+        self._recorder = recorder
+        self._on_failure = on_failure
+        self._shared = Views()
+        self._persons: dict[int, Views] = {}
+        self._subjects: list[SubjectReader] = []
+        self._registry = new_reader(TopicName.REGISTRY)
+        self._registry_warm = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pending: set[Future[None]] = set()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to read the registry."""
+        self._watch(self._read(self._registry, self._apply_registry))
+        self._watch(self._warm_up(self._registry, self._registry_warm))
+
+    async def stop(self) -> None:
+        """Stop reading; the views stay as they are."""
+        readers = [self._registry, *(each.reader for each in self._subjects)]
+        await asyncio.gather(*(reader.stop() for reader in readers))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def keep(self, partitions: set[int]) -> None:
+        """Know the persons of these partitions, and of no others; those known already are not read again."""
+        known = {each for reader in self._subjects for each in reader.partitions}
+        for lost in known - partitions:
+            self._thread.hand(self._persons.pop, lost, None)
+        for reader in self._subjects:
+            reader.partitions &= partitions
+            if not reader.partitions:
+                await reader.reader.stop()
+        self._subjects = [reader for reader in self._subjects if reader.partitions]
+        if new := partitions - known:
+            await self._thread.run(self._begin, new)
+            reader = SubjectReader(self._new_reader(TopicName.SUBJECTS), set(new))
+            self._subjects.append(reader)
+            self._watch(self._read(reader.reader, lambda *batch: self._apply_subjects(reader, *batch)))
+            self._watch(self._warm_up(reader.reader, reader.warm))
+
+    async def warm(self, partition: int) -> None:
+        """Return once the views are warm for a partition."""
+        await self._registry_warm.wait()
+        for reader in self._subjects:
+            if partition in reader.partitions:
+                await reader.warm.wait()
+
+    def of(self, partition: int) -> Views | None:
+        """What is known for cases of a partition; None once it was given away. For the judging thread."""
+        return self._persons.get(partition)
+
+    # -- what others ask ----------------------------------------------------------------------------------------------
+
+    def missing(self) -> list[str]:
+        """What must still be read before everything owned is warm, in words; empty when nothing is."""
+        readers = [(self._registry, self._registry_warm), *((each.reader, each.warm) for each in self._subjects)]
+        return [self._behind(reader) for reader, warm in readers if not warm.is_set()]
+
+    def readers(self) -> Mapping[TopicName, list[LogReader]]:
+        """Every reader by its log, for the metrics of lag and freshness."""
+        return {TopicName.REGISTRY: [self._registry], TopicName.SUBJECTS: [each.reader for each in self._subjects]}
+
+    async def feeds_behind(self, now: float) -> dict[str, float]:
+        """For how many seconds each feed has broken its promise, by id; 0 for one that keeps it."""
+        feeds = await self._thread.run(self._shared.registry.feeds.latest)
+        return {feed.id: max(0.0, now - horizon_of(feed).fresh_until / 1e6) for feed in feeds}
+
+    async def awaits_heartbeat(self, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int) -> bool:
+        """Whether a heartbeat that would settle `instant` may still come."""
+        return await self._thread.run(self._shared.registry.feeds.awaited, controllers, kinds, instant, now)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _behind(reader: LogReader) -> str:
+        behind = reader.behind
+        return f"{reader.topic}: " + ("the broker was not reached" if behind is None else f"{behind} records behind")
+
+    def _watch(self, work: asyncio.Future[None] | object) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]  # a coroutine of ours
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_failure(error)
+
+    @staticmethod
+    async def _read(reader: LogReader, apply: Callable[[str, int, Sequence[LogRecord]], None]) -> None:
+        await reader.run(apply)
+
+    async def _warm_up(self, reader: LogReader, warm: asyncio.Event) -> None:
+        await reader.caught_up.wait()
+        await self._thread.run(lambda: None)  # what was read before is applied before
+        warm.set()
+
+    def _queue(self, work: Callable[[Sequence[LogRecord]], None], records: Sequence[LogRecord]) -> None:
+        """Hand a batch to the judging thread; wait for it only when too many are pending."""
+        future = self._thread.hand(work, records)
+        self._pending.add(future)
+        future.add_done_callback(self._applied)
+        if len(self._pending) > PENDING_MAX:
+            future.result()
+
+    def _applied(self, future: Future[None]) -> None:
+        self._pending.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._on_failure(error)
+
+    # -- in the judging thread ----------------------------------------------------------------------------------------
+
+    def _begin(self, partitions: set[int]) -> None:
+        for partition in partitions:
+            self._persons[partition] = self._shared.beside(Histories())
+
+    def _apply_registry(self, topic: str, partition: int, records: Sequence[LogRecord]) -> None:
+        self._queue(self._take_registry, records)
+
+    def _take_registry(self, records: Sequence[LogRecord]) -> None:
+        registry = self._shared.registry
+        for record in records:
+            try:
+                registry.add(REGISTRY.read(record.value or b""))
+            except ContractError:
+                key = _text(record.key)
+                self._recorder.unreadable(TopicName.REGISTRY, keyed=key is not None)
+                if key is not None:
+                    registry.mark_unreadable(key)
+
+    def _apply_subjects(self, reader: SubjectReader, topic: str, partition: int, records: Sequence[LogRecord]) -> None:
+        self._queue(lambda batch: self._take_subjects(reader.partitions, batch), records)
+
+    def _take_subjects(self, kept: set[int], records: Sequence[LogRecord]) -> None:
+        read: list[SubjectRecord | str] = []
+        for record in records:
+            try:
+                read.append(SUBJECT.read(record.value or b""))
+            except ContractError:
+                key = _text(record.key)
+                self._recorder.unreadable(TopicName.SUBJECTS, keyed=key is not None)
+                if key is not None:
+                    read.append(key)
+        refs = pl.Series([each if isinstance(each, str) else each.subject_ref for each in read], dtype=pl.String)
+        for each, partition in zip(read, partitions_of(refs, self._count).to_list(), strict=True):
+            views = self._persons.get(partition) if partition in kept else None
+            if views is None:
+                continue
+            if isinstance(each, str):
+                views.histories.mark_unreadable(each)
+            else:
+                views.histories.add(each)
+
+
+def _text(key: bytes | None) -> str | None:
+    """A Kafka key as text; one that is no UTF-8 is the key of nothing we know."""
+    try:
+        return None if not key else key.decode()
+    except UnicodeDecodeError:
+        return None
