@@ -11,9 +11,10 @@ from streams.core.facts import Unknown
 from streams.metrics import catalogue
 from streams.metrics.catalogue import CATALOGUE, OTHER, Metric, MetricType
 
-PERSONAL = set(
-    ["subject", "person", "native", "event", "record", "name", "ref", "key", "probe", "candidate", "device", "site"]
-)
+PERSONAL = {
+    *("subject", "person", "native", "name", "ref", "key"),
+    *("event", "record", "probe", "candidate", "device", "site"),
+}
 
 each_metric = pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
 

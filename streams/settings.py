@@ -1,0 +1,205 @@
+"""The settings of a worker: environment variables `CONSENTINEL_*`, checked whole before anything starts.
+
+Rules:
+1. A variable with our prefix that is no setting is refused, with the nearest name: a typo must not be a default.
+2. An error names the variable and what was expected. What came is shown for numbers and words only, never for an
+   address: it may hold a password.
+3. A worker listens on the loopback unless it is told otherwise.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.topics import DAY_MS, TOPICS, TopicName
+from streams.errors import ConfigurationError
+
+PREFIX = "CONSENTINEL_"
+FOREIGN = frozenset({"CONSENTINEL_VAULT_KEY"})
+"""Variables with our prefix that are read elsewhere and are no settings of a worker."""
+SAFE_REPLICAS = 3
+MIB = 1024 * 1024
+BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+BROKERS = "host:port, several by comma"
+SHOWN = re.compile(r"[A-Za-z0-9_.+-]{1,24}")
+"""What came is repeated in an error when it is as short and plain as a number or a word."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _broker(value: object) -> str:
+    found = BROKER.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found[1]) < 65_536:
+        raise PydanticCustomError("broker", "host and port")
+    return found[0]
+
+
+def _loud(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Brokers = Annotated[
+    tuple[Annotated[str, BeforeValidator(_broker)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """What a worker, the administration of topics and the tools are told; each field is `CONSENTINEL_<FIELD>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, use_attribute_docstrings=True
+    )
+
+    broker: Brokers = ("127.0.0.1:9092",)
+    """Addresses of the cluster, `host:port`, several by comma."""
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = "consentinel."
+    """What stands before the bare name of every topic."""
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] = "consentinel"
+    """The consumer group of the workers."""
+    offset: Literal["earliest", "latest"] = "earliest"
+    """Where a group that never committed begins; `latest` leaves what lies there unjudged."""
+
+    hold_seconds: Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)] = 3.0
+    """How long a violation is kept back that a record in flight may undo."""
+    commit_interval_seconds: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 1.0
+    """How often finished work is committed; after a crash as much is repeated."""
+    session_timeout_seconds: Annotated[int, Field(ge=6, le=300)] = 10
+    """How long the group waits for a silent worker; 6 for the embedded broker, whose joins take half of it."""
+    max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 8_000
+    """Records of one run at most."""
+    max_queued_runs: Annotated[int, Field(ge=1, le=1_000)] = 4
+    """Runs of one partition that wait at most."""
+    max_queued_bytes: Annotated[int, Field(ge=MIB, le=4_096 * MIB)] = 64 * MIB
+    """Bytes of one partition that wait at most."""
+
+    rules: Paths = ()
+    """Files of rule packs, several by comma; none: the packs of the distribution."""
+
+    web_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,255}$")] = "127.0.0.1"
+    """Where `/metrics`, `/healthz` and `/readyz` are served."""
+    web_port: Annotated[int, Field(ge=0, le=65_535)] = 6066
+    """Their port; 0 takes a free one."""
+
+    log_format: Literal["json", "console"] = "json"
+    """One JSON object a line, or lines for a person."""
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_loud)] = "INFO"
+    """The least grave level that is written."""
+
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+    """Partitions of new topics; the count of `matches` never changes once it is there."""
+    replication_factor: Annotated[int, Field(ge=1, le=32_767)] = 1
+    """Copies of new topics; fewer than 3 lose data with a broker."""
+
+    @property
+    def brokers(self) -> list[str]:
+        """The addresses of the cluster, as the clients take them."""
+        return list(self.broker)
+
+    def topic(self, name: TopicName) -> str:
+        """The name of a topic on the broker."""
+        return f"{self.prefix}{name}"
+
+    def warnings(self) -> tuple[str, ...]:
+        """What works and is unwise, a sentence each, for the start log."""
+        found: list[str] = []
+        if self.replication_factor < SAFE_REPLICAS:
+            found.append(f"topics with {self.replication_factor} of {SAFE_REPLICAS} copies lose data with a broker")
+        if not _loopback(self.web_host):
+            found.append("metrics and health are served beyond this machine, without a password")
+        if self.offset == "latest":
+            found.append("a new group begins at the end of the log: what lies there is not judged")
+        return tuple(found)
+
+    def describe(self) -> tuple[str, ...]:
+        """What a start log should say, a line each: every setting, every topic with its retention, every warning."""
+        packs = ", ".join(file.name for file in self.rules) or "those of the distribution"
+        plain = self.model_dump(mode="json", exclude={"broker", "rules"})
+        lines = [f"broker: {', '.join(self.broker)}", f"rules: {packs}"]
+        lines += [f"{name}: {value}" for name, value in plain.items()]
+        lines += [
+            f"topic {self.topic(name)}: kept {_kept(topic.retention.retention_ms)} ({topic.retention}), "
+            f"personal data: {topic.personal_data}"
+            for name, topic in TOPICS.items()
+        ]
+        return (*lines, *(f"warning: {warning}" for warning in self.warnings()))
+
+
+def load_settings(**options: Any) -> Settings:
+    """The settings of the environment; an option that is not None goes before its variable.
+
+    Raises ConfigurationError with every problem, one a line.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    problems = _unknown(os.environ)
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join([*_refused(error), *problems])) from None
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return settings
+
+
+def _kept(milliseconds: int) -> str:
+    return "for ever" if milliseconds < 0 else f"{milliseconds // DAY_MS} days"
+
+
+def _unknown(environment: Mapping[str, str]) -> list[str]:
+    names = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | FOREIGN
+    strange = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in names)
+    return [f"{name}: no such setting{_nearest(name.upper(), names)}" for name in strange]
+
+
+def _nearest(name: str, names: set[str]) -> str:
+    bare = sorted(known.removeprefix(PREFIX) for known in names)
+    found = get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    return f"; did you mean {PREFIX}{found[0]}?" if found else ""
+
+
+EXPECTED: Mapping[str, str] = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+    "literal_error": "{expected}",
+    "string_pattern_mismatch": "a text that matches {pattern}",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+}
+"""From the type of a validation error to what was expected."""
+
+
+def _refused(error: ValidationError) -> list[str]:
+    lines: dict[str, str] = {}
+    for detail in error.errors(include_url=False):
+        field = str(detail["loc"][0])
+        assert field in Settings.model_fields, "an option has the name of a setting"
+        secret = field in {"broker", "rules"}
+        expected = BROKERS if field == "broker" else EXPECTED.get(detail["type"], detail["msg"])
+        expected = expected.format_map(detail.get("ctx", {}))
+        came = "" if secret or SHOWN.fullmatch(str(detail["input"])) is None else f", got {detail['input']}"
+        lines.setdefault(field, f"{PREFIX}{field.upper()}: expected {expected}{came}")
+    return list(lines.values())
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
