@@ -153,11 +153,12 @@ class Message(BaseModel):
         found = VERSION.fullmatch(version) if isinstance(version, str) else None
         if found is None or int(found[1]) != cls.MAJOR:
             raise PydanticCustomError("unsupported_version", "expected schema_version 1.x")
-        unknown = [name for name in data if name not in cls.model_fields]
+        known = cls.model_fields
+        unknown = [name for name in data if name not in known]
         if any(field_looks_biometric(str(name), data[name]) for name in unknown):
             raise PydanticCustomError("biometric_payload", "expected no image, template or embedding")
         if int(found[2]) > cls.MINOR:
-            return {name: value for name, value in data.items() if name in cls.model_fields}
+            return {name: value for name, value in data.items() if name in known}
         return data
 
     def to_json(self) -> bytes:
