@@ -1,0 +1,165 @@
+"""The packs of the distribution as a whole: complete, cited, dated, careful in what they say, and documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from schemas.vocabulary import Level
+from small_world import UNDETERMINED, VIOLATION, a_world, the_law
+from streams.core.facts import CaseKind
+from streams.core.instant import moment_of
+from streams.core.rulebook import Rule, load
+from streams.packs import distributed
+
+ROOT = Path(__file__).parents[2]
+
+LEVELS: dict[Level, set[str]] = {
+    "critical": {
+        "cn2023.art05.consent",
+        "cn2023.art06.banned-zone",
+        "cn2023.art10.remote",
+        "cn2023.art11.sensitive",
+        "cn2023.art13.minor",
+        "cn2025.art06.consent",
+        "cn2025.art06.after-withdrawal",
+        "cn2025.art07.minor",
+        "cn2025.art13.private-space",
+        "cnpipl.art13.consent",
+        "cnpipl.art15.after-withdrawal",
+        "cnpipl.art31.minor",
+        "cnpipl.art47.restricted-use",
+        "cnvideo.art08.zone",
+    },
+    "high": {
+        "core.device.unregistered",
+        "core.purpose.unknown",
+        "core.purpose.drift",
+        "cn2023.art04.purpose",
+        "cn2023.art07.purpose-lock",
+        "cn2023.art09.coercion",
+        "cn2023.art14.building",
+        "cn2023.art15.pia",
+        "cn2023.art17.original",
+        "cn2025.art04.purpose",
+        "cn2025.art05.notice",
+        "cn2025.art06.bundled",
+        "cn2025.art08.offdevice",
+        "cn2025.art09.pia",
+        "cn2025.art10.sole-method",
+        "cn2025.art10.refuser",
+        "cn2025.art13.public-security",
+        "cnpipl.art06.purpose",
+        "cnpipl.art16.refusal",
+        "cnpipl.art17.notice",
+        "cnpipl.art23.share",
+        "cnpipl.art26.public-security",
+        "cnpipl.art28.sensitive-inference",
+        "cnpipl.art55.pia",
+    },
+    "medium": {"core.exception.unevidenced", "cn2023.art07.sign", "cn2025.art13.sign", "cnpipl.art26.sign"},
+    "low": {"cn2023.art09.prompt"},
+}
+LAWS = {
+    "cn2023": (r"Draft Provisions \(CAC\), Art\. \d+", "8 August 2023, never in force"),
+    "cn2025": (r"Measures \(CAC and MPS Order No\. 19\), Art\. \d+", "in force since 1 June 2025"),
+    "cnpipl": (r"Personal Information Protection Law, Art\. \d+", "in force since 1 November 2021"),
+    "cnvideo": (r"Regulation on Public Security Video Image Systems .*, Art\. \d+", "in force since 1 April 2025"),
+    "core": (r"House rule; .*Art\. \d+", ""),
+}
+FIRST_INSTANTS = {
+    "cn2023": "2023-08-07T16:00:00+00:00",
+    "cn2025": "2025-05-31T16:00:00+00:00",
+    "cnpipl": "2021-10-31T16:00:00+00:00",
+    "cnvideo": "2025-03-31T16:00:00+00:00",
+    "core": "1970-01-01T00:00:00+00:00",
+}
+GUILT = re.compile(r"\b(unlawful|illegal|guilty|offend|offen[cs]e|crime|culprit|breach(ed)?|violat\w+)\b", re.I)
+    r"\b(unlawful|illegal|guilty|offend|offen[cs]e|crime|culprit|breach(ed)?|violat\w+)\b", re.IGNORECASE
+)
+every_rule = pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in the_law().rules])
+
+
+def test_the_rules_are_exactly_these_with_these_levels() -> None:
+    assert {rule.id: rule.level for rule in the_law().rules} == {
+        rule_id: level for level, rule_ids in LEVELS.items() for rule_id in rule_ids
+    }
+
+
+def test_each_pack_loads_alone() -> None:
+    packs = {load([text]).packs for text in distributed()}
+    assert packs == {("core",), ("cn2023",), ("cn2025",), ("cnpipl",), ("cnvideo",)}
+
+
+@every_rule
+def test_a_rule_cites_its_law_its_article_and_its_date(rule: Rule) -> None:
+    law, dated = LAWS[rule.pack]
+    assert re.match(law, rule.citation)
+    assert dated in rule.citation
+    article = re.match(r"\w+\.art0?(\d+)\.", rule.id)
+    assert article is None or f"Art. {article[1]}" in rule.citation
+
+
+@every_rule
+def test_an_exception_cites_its_article(rule: Rule) -> None:
+    assert all(re.search(r"Art\. \d+", excuse.citation) for excuse in rule.excuses)
+
+
+@every_rule
+def test_a_rule_begins_with_its_law_and_holds_where_it_holds(rule: Rule) -> None:
+    assert moment_of(rule.from_instant).isoformat() == FIRST_INSTANTS[rule.pack]
+    assert rule.jurisdictions == (() if rule.pack == "core" else ("CN",))
+    assert rule.standing == ("what_if" if rule.pack == "cn2023" else "in_force")
+
+
+@every_rule
+def test_an_alert_speaks_of_records_and_never_of_guilt(rule: Rule) -> None:
+    said = f"{rule.annotations.summary} {rule.annotations.description}"
+    assert GUILT.search(said) is None
+    assert rule.annotations.summary.startswith("What if: ") == (rule.standing == "what_if")
+
+
+@every_rule
+def test_a_rule_has_a_runbook_at_the_anchor_it_names(rule: Rule) -> None:
+    anchor = rule.id.replace(".", "-")
+    assert rule.annotations.runbook == f"docs/runbooks.md#{anchor}"
+    page = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    assert f'<a id="{anchor}"></a>\n\n### {rule.id}\n' in page
+
+
+def test_the_runbooks_know_no_rule_that_is_not_there() -> None:
+    page = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### (\S+)$", page, re.MULTILINE)) == {rule.id for rule in the_law().rules}
+
+
+@every_rule
+def test_a_doubtful_rule_says_what_it_cannot_see(rule: Rule) -> None:
+    approximate = rule.limits is not None and "Approximation" in rule.limits
+    by_law = {
+        *("cn2023.art04.purpose", "cn2023.art09.coercion", "cn2023.art13.minor", "cn2023.art14.building"),
+        *("cn2025.art04.purpose", "cn2025.art07.minor", "cn2025.art10.refuser"),
+        *("cnpipl.art06.purpose", "cnpipl.art16.refusal", "cnpipl.art28.sensitive-inference", "cnpipl.art31.minor"),
+    }
+    assert approximate == (rule.id in by_law)
+
+
+@pytest.mark.parametrize("rule_id", ["cnvideo.art08.zone", "cn2025.art13.private-space", "cn2023.art06.banned-zone"])
+def test_the_ban_on_private_rooms_knows_no_exception(rule_id: str) -> None:
+    (rule,) = [each for each in the_law().rules if each.id == rule_id]
+    assert rule.excuses == ()
+    assert not [fact for fact in rule.facts if fact.startswith(("authority", "exception", "claimed"))]
+
+
+def test_a_world_in_order_breaks_no_rule_and_leaves_none_open() -> None:
+    for world in (a_world(), a_world(door={}), a_world(handover={"recipient_role": "processor"})):
+        assert world.rules(VIOLATION) == set()
+        assert world.rules(UNDETERMINED) == set()
+
+
+def test_no_rule_asks_a_selector_twice() -> None:
+    # Where and when a rule holds is said by its selectors, in one place; a condition that asks again hides it.
+    for kind in CaseKind:
+        for rule in the_law().of_kind(kind):
+            assert not {"jurisdictions", "controller_type", "occurred_at"} & set(rule.facts), rule.id
