@@ -77,8 +77,6 @@ FIRST_INSTANTS = {
     "core": "1970-01-01T00:00:00+00:00",
 }
 GUILT = re.compile(r"\b(unlawful|illegal|guilty|offend|offen[cs]e|crime|culprit|breach(ed)?|violat\w+)\b", re.I)
-    r"\b(unlawful|illegal|guilty|offend|offen[cs]e|crime|culprit|breach(ed)?|violat\w+)\b", re.IGNORECASE
-)
 every_rule = pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in the_law().rules])
 
 
