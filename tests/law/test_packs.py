@@ -76,7 +76,7 @@ FIRST_INSTANTS = {
     "cnvideo": "2025-03-31T16:00:00+00:00",
     "core": "1970-01-01T00:00:00+00:00",
 }
-GUILT = re.compile(r"\b(unlawful|illegal|guilty|offend|offen[cs]e|crime|culprit|breach(ed)?|violat\w+)\b", re.I)
+GUILT = re.compile(r"(?i)\b(unlawful|illegal|guilty|offend|offen[cs]e|crime|culprit|breach(ed)?|violat\w+)\b")
 every_rule = pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in the_law().rules])
 
 
