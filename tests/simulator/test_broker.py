@@ -59,16 +59,12 @@ def test_a_missing_extra_is_a_typed_error_that_names_it(monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a child with its parent")
 def test_a_broker_does_not_outlive_a_starter_that_was_killed() -> None:
+    program = (
+        "from streams.simulator.broker import EmbeddedBroker; b = EmbeddedBroker(); b.start();"
+        "print(b.bootstrap, flush=True); input()"
+    )
     starter = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from streams.simulator.broker import EmbeddedBroker; b = EmbeddedBroker(); b.start();"
-            "print(b.bootstrap, flush=True); input()",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with starter:
         assert starter.stdout is not None
