@@ -32,6 +32,8 @@ _LINKS: Final = frozenset(
 )
 _TEXTS: Final = frozenset({_T.STRING, _T.NUMBER})
 _VALUES: Final = frozenset({_T.TRUE, _T.FALSE, _T.NULL, _T.END, _T.R_PAREN, _T.R_BRACKET})
+_STARTS: Final = frozenset({_T.CASE, _T.ARRAY, _T.INTERVAL, _T.TIMESTAMP, _T.TIMESTAMPTZ, _T.L_PAREN})
+_ENDS: Final = frozenset({_T.END, _T.R_PAREN, _T.R_BRACKET})
 _OPENINGS: Final = frozenset({_T.L_PAREN, _T.L_BRACKET, _T.COMMA})
 _LITERAL_WORDS: Final = frozenset({_T.ARRAY, _T.ANY, _T.INTERVAL, _T.TIMESTAMP, _T.TIMESTAMPTZ})
 _WORDS: Final = _OPERATORS | _LINKS | _VALUES | _OPENINGS | _LITERAL_WORDS
@@ -90,7 +92,7 @@ def check_words(text: str, facts: Iterable[str], *, place: Place) -> None:
         raise ConditionError("expected a condition, got none", place=place)
     names = tuple(facts)
     for at in range(len(tokens)):
-        problem_found = _problem(tokens, at, names)
+        problem_found = _problem(tokens, at, names) or _unlinked(tokens, at)
         if problem_found is not None:
             raise ConditionError(problem_found, place=line_place(place, tokens[at].line))
     _check_nesting(tokens, place)
@@ -121,6 +123,23 @@ def _problem(tokens: Sequence[Token], at: int, facts: Sequence[str]) -> str | No
     return None if unit or (word in facts and kind is not _T.IDENTIFIER) else _unknown_word(token, facts)
 
 
+def _unlinked(tokens: Sequence[Token], at: int) -> str | None:
+    """Two values side by side: the parser would take the second for a name of the first, or imagine the AND between."""
+    if at == 0 or not (_is_value(tokens[at - 1]) or tokens[at - 1].token_type in _ENDS):
+        return None
+    before = tokens[at - 1]
+    function = before.text.lower() in FUNCTIONS and before.token_type is not _T.STRING
+    unit = at > 1 and tokens[at - 2].token_type is _T.INTERVAL
+    if function or unit or not (_is_value(tokens[at]) or tokens[at].token_type in _STARTS):
+        return None
+    return f"expected an operator between {before.text} and {tokens[at].text}"
+
+
+def _is_value(token: Token) -> bool:
+    """Whether a word is a value by itself: a literal, or a name (every other word of the language is known)."""
+    return token.token_type not in _WORDS - {_T.TRUE, _T.FALSE, _T.NULL}
+
+
 def _unknown_function(word: str) -> str:
     return _INSTEAD.get(word) or f"unknown function {word}(); the language has COALESCE, CARDINALITY and ANY"
 
@@ -130,8 +149,10 @@ def _misplaced(kind: TokenType, before: tuple[TokenType, ...], word: str) -> str
     last = before[-1] if before else None
     if kind is _T.PLUS and (last is None or last in _OPERATORS | _LINKS | _OPENINGS):
         return "expected a value before +"
-    if kind in (_T.R_PAREN, _T.R_BRACKET) and last is _T.COMMA:
-        return f"expected a value between the comma and {word}"
+    if (kind is _T.COMMA and last in _OPENINGS) or (kind in (_T.R_PAREN, _T.R_BRACKET) and last is _T.COMMA):
+        return f"expected a value before {word}"
+    if kind is _T.L_BRACKET and last is not _T.ARRAY:
+        return "expected ARRAY before [; a list is asked for its texts, not by position"
     if kind is _T.NULL and last is _T.NOT and before[0] is not _T.IS:
         return "write IS NOT NULL"
     return None

@@ -2,10 +2,13 @@ r"""What the condition language reads, what it refuses and with which words, and
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from condition_trees import CONDITIONS, FACTS
 from streams.core import canonical
@@ -160,7 +163,9 @@ REFUSALS = [
     ("", "expected a condition, got none"),
     ("  -- only a remark", "expected a condition, got none"),
     ("stranger; stranger", "a condition is one expression"),
-    ("stranger stranger", "outside the condition language: stranger AS stranger"),
+    ("stranger stranger", "expected an operator between stranger and stranger"),
+    ("(stranger) (stranger)", "expected an operator between ) and ("),
+    ("similarity BETWEEN 0 1", "expected an operator between 0 and 1"),
     ("stranger,", "expected a complete condition, it breaks off or has a word too many near ','"),
     ("stranger AND", "expected a complete condition, it breaks off or has a word too many near 'AND'"),
     ("(stranger", "expected a complete condition"),
@@ -227,12 +232,15 @@ REFUSALS = [
     # Lists, patterns, branches
     ("device_zone IN ()", "expected at least one value in the parentheses after IN"),
     ("device_zone IN (site_kind)", "expected only literal values in the list of IN, got site_kind"),
-    ("device_zone IN ('a',)", "expected a value between the comma and )"),
+    ("device_zone IN ('a',)", "expected a value before )"),
+    ("COALESCE(stranger, , TRUE)", "expected a value before ,"),
+    ("COALESCE(, stranger, TRUE)", "expected a value before ,"),
+    ("inferred_attributes && ARRAY['a', ]", "expected a value before ]"),
     ("device_zone IN inferred_attributes", "outside the condition language"),
     ("inferred_attributes && ARRAY[]", "expected at least one text in ARRAY; for an empty list write CARDINALITY"),
     ("inferred_attributes && ARRAY[device_zone]", "expected only texts in ARRAY, got device_zone"),
     ("inferred_attributes && ARRAY('a')", "expected ARRAY['a', 'b']"),
-    ("inferred_attributes[1] = 'a'", "outside the condition language: inferred_attributes[1]"),
+    ("inferred_attributes[1] = 'a'", "expected ARRAY before [; a list is asked for its texts, not by position"),
     ("device_zone <> ANY(inferred_attributes)", "expected = before ANY, got <>"),
     ("ANY(inferred_attributes) = 'a'", "outside the condition language: ANY(inferred_attributes)"),
     ("device_zone = ANY inferred_attributes", "expected 'x' = ANY(list)"),
@@ -269,7 +277,7 @@ REFUSALS = [
     ("similarity = 1_000", "unknown fact '_000'"),
     ("device_zone = E'a'", "a text is written in plain single quotes"),
     ("device_zone = $$a$$", "a text is written in plain single quotes"),
-    ("device_zone = 'a' 'b'", "outside the condition language"),
+    ("device_zone = 'a' 'b'", "expected an operator between a and b"),
     ("occurred_at > TIMESTAMP '2025-06-01 00:00:00'", "expected a time with a zone"),
     ("occurred_at > TIMESTAMP 'yesterday'", "expected a time like '2025-06-01 00:00:00+08:00', got 'yesterday'"),
     ("occurred_at > TIMESTAMP '2025-02-29 00:00Z'", "expected a time that exists, got '2025-02-29 00:00Z'"),
@@ -294,10 +302,38 @@ def test_what_is_outside_the_language_is_refused_in_words(text: str, words: str)
     assert str(refusal.value).startswith("pack.yaml:40: ")
 
 
+WORDS = """
+stranger similarity device_zone occurred_at inferred_attributes nobody ( ) , [ ] AND OR NOT = <> < + - * IN BETWEEN IS
+NULL TRUE UNKNOWN LIKE CASE WHEN THEN ELSE END ARRAY ANY INTERVAL TIMESTAMP COALESCE( CARDINALITY( ANY( ARRAY[ 'a' 1 day
+'5_minutes' @> <@ && ; / . ::
+"""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join))
+def test_any_row_of_words_is_read_or_refused_and_nothing_else(text: str) -> None:
+    try:
+        tree = root(text)
+    except ConditionError:
+        return
+    assert root(to_sql(tree)) == tree
+
+
 def test_a_refusal_is_an_error_of_the_rulebook_and_of_its_author() -> None:
     with pytest.raises(RulebookError) as refusal:
         read("similarity")
     assert refusal.value.blame is Blame.RULE_AUTHOR
+
+
+def test_every_example_of_the_page_is_read_with_the_facts_of_the_catalogue() -> None:
+    types = {name: fact.type for name, fact in CATALOGUE.items()}
+    page = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text(encoding="utf-8")
+    examples = [
+        example for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) for example in block.split("\n\n")
+    ]
+    assert len(examples) > 20
+    for example in examples:
+        parse(example, types, place=Place("conditions.md"))
 
 
 @pytest.mark.parametrize(
