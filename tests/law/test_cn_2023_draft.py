@@ -7,6 +7,7 @@ from law_case import (
     BEHIND,
     BUNDLED,
     CONSENT,
+    EVIDENCED_CONTRACT,
     JUST_BEFORE,
     MINOR,
     ORDER,
@@ -49,6 +50,10 @@ ROOMS = (
            device={"zone": "toilet"}, site={"publicly_accessible": False}),
     firing("an authority with evidence excuses no camera there",
            device={"zone": "public_bath"}, event=ORDER, authority={"basis": "national_security"}),
+    *(
+        firing(f"a camera in a zone that is private: {zone}", device={"zone": zone})
+        for zone in ("public_bath", "changing_room", "toilet", "other_private")
+    ),
     clear("a camera at the gate"),
     unknown("not_registered", "the device has no record", device=None),
     boundary(CLEAR, "a nursing room, which the draft does not name", device={"zone": "nursing_room"}),
@@ -58,8 +63,14 @@ ROOMS = (
 )  # fmt: skip
 
 NO_NOTICE_GIVEN: Change = {"notice_id": None}
+PLACES_OF_BUSINESS = ("hotel", "airport", "station", "zoo", "mall", "shop")
 PROMPT = (
-    firing("nothing was said at the gate", event=NO_NOTICE_GIVEN),
+    *(
+        firing(f"nothing was said at the gate of a {kind}", event=NO_NOTICE_GIVEN, site={"site_kind": kind})
+        for kind in PLACES_OF_BUSINESS
+    ),
+    firing("one face is compared with one reference", event=NO_NOTICE_GIVEN | {"operation": "verification"}),
+    clear("a face was detected and compared with nobody", event=NO_NOTICE_GIVEN | {"operation": "detection"}),
     firing("the notice that was given is not on record", event={"notice_id": "notice-9"}),
     clear("a notice in force was given at the check"),
     clear("the person takes no part in it", event=NO_NOTICE_GIVEN | {"active_involvement": False}),
@@ -84,6 +95,10 @@ AT_THE_DOOR = (
     excused("a state rule prescribes recognition here", door=TURNED_AWAY, site={"face_required_by": "A decree"}),
 )  # fmt: skip
 COERCION = (
+    *(
+        firing(f"it happens at the door of a {kind}", door=TURNED_AWAY, site={"site_kind": kind})
+        for kind in PLACES_OF_BUSINESS
+    ),
     clear("a school is no place of business", door=TURNED_AWAY, site={"site_kind": "school"}),
     unknown("not_registered", "nobody knows where the door is", door=TURNED_AWAY, device=None),
 )
@@ -103,7 +118,12 @@ REMOTE = (
     firing("ground and request, and no evidence",
            event=IN_PASSING | ORDER, authority=REQUESTED | {"evidence_ref": None}),
     clear("the person stands at the gate"),
-    clear("ground, request and evidence", event=IN_PASSING | ORDER, authority=REQUESTED),
+    *(
+        clear(f"request and evidence, and the ground is {basis}",
+              event=IN_PASSING | ORDER, authority=REQUESTED | {"basis": basis})
+        for basis in ("national_security", "public_security", "emergency")
+    ),
+    clear("the place is not open to the public", event=IN_PASSING, site={"publicly_accessible": False}),
     clear("one is compared with one", event={"operation": "verification", "active_involvement": False}),
     clear("recordings are searched afterwards", event=IN_PASSING | {"timing": "post"}),
     unknown("not_reported", "the system does not say when it searches", event=IN_PASSING | {"timing": None}),
@@ -133,6 +153,9 @@ ORIGINAL = (
     excused("a statutory duty with a reference", event=KEPT,
             purpose={"legal_basis": "legal_obligation", "basis_evidence_ref": "decree-1"}),
     firing("a statutory duty without a reference", event=KEPT, purpose={"legal_basis": "legal_obligation"}),
+    firing("a contract with a reference is no statute", event=KEPT, purpose=EVIDENCED_CONTRACT),
+    firing("a purpose that nobody registered excuses nothing", event=KEPT, purpose=None),
+    excused("a statute, as an authority with evidence", event=KEPT | ORDER, authority={"basis": "statute"}),
 )  # fmt: skip
 
 ONLY_BY_STATUTE = firing(

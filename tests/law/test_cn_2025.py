@@ -9,9 +9,11 @@ from law_case import (
     BEHIND,
     BUNDLED,
     CONSENT,
+    EVIDENCED_CONTRACT,
     JUST_AFTER,
     JUST_BEFORE,
     MINOR,
+    NEVER_TWICE,
     NO_RULES_FOR_CHILDREN,
     NOTICE,
     ORDER,
@@ -28,6 +30,7 @@ from law_case import (
     hold,
     not_covered,
     of,
+    research,
     table,
     unknown,
 )
@@ -36,20 +39,23 @@ from small_world import CLEAR, EXCUSED, IN_PASSING, NEVER_SEEN, NOON, TURNED_AWA
 OWN_PURPOSE = (
     excused("research with a reference is outside the Measures", purpose=RESEARCH | {"necessity_ref": None}),
     firing("research without a reference is a word", purpose={"legal_basis": "research", "necessity_ref": None}),
+    firing("a contract with a reference is no research", purpose=EVIDENCED_CONTRACT | {"necessity_ref": None}),
 )
 OWN_NOTICE = (
     firing("the notice says nothing on retention", notice={"states_retention": False}),
     clear("one of two notices states retention", notice={"states_retention": False},
           more=[{"kind": "notice", "id": "notice-2", "controller_id": "zoo", "purpose_ids": ["entry"],
                  "method_version": "1", "states_retention": True, "language": "en"}]),
-    excused("research with a reference", notice=None, purpose=RESEARCH),
+    *research(notice=None),
 )  # fmt: skip
-OWN_ASSESSMENT = (excused("research with a reference", assessment=None, purpose=RESEARCH),)
 OWN_CONSENT = (clear("research does not rest on consent", purpose=RESEARCH, consent=None),)
 
 ONLY_BUNDLED = (
     firing("the only consent is bundled", consent=BUNDLED),
     firing("the only consent is implied", consent={"consent_form": "implied"}),
+    firing("one face is compared with one reference", event={"operation": "verification"}, consent=BUNDLED),
+    clear("a face was detected and compared with nobody", event={"operation": "detection"}, consent=BUNDLED),
+    clear("the basis is a contract", consent=BUNDLED, purpose=EVIDENCED_CONTRACT),
     clear("the consent is separate"),
     clear("there is no consent to find fault with", consent=None),
     clear("the service cannot be had without it", consent=BUNDLED, purpose={"necessary_for_service": True}),
@@ -89,13 +95,15 @@ OFF_DEVICE = (
     firing("a statutory duty without a reference", event=CLOUD, purpose={"legal_basis": "legal_obligation"}),
     excused("a statute, as an authority with evidence", event=CLOUD | ORDER, authority={"basis": "statute"}),
     firing("public security is no statute that says so", event=CLOUD | ORDER, authority={}),
-    excused("research with a reference", event=CLOUD, purpose=RESEARCH),
+    firing("a purpose that nobody registered excuses nothing", event=CLOUD, purpose=None),
+    *research(event=CLOUD),
 )  # fmt: skip
 
 ONLY_FACE: Change = {"alternative_methods": []}
 SOLE_METHOD = (
     firing("the gate has no other way in", site=ONLY_FACE),
     firing("an entrance is a gate, too", site=ONLY_FACE, device={"zone": "entrance"}),
+    firing("one face is compared with one reference", site=ONLY_FACE, event={"operation": "verification"}),
     clear("card and desk are there"),
     clear("a state rule prescribes recognition here", site=ONLY_FACE | {"face_required_by": "A decree"}),
     clear("the device watches the lobby, where nobody has to pass", site=ONLY_FACE, device={"zone": "lobby"}),
@@ -127,7 +135,10 @@ REFUSER = (
 PRIVATE = (
     firing("a camera in a hotel room", device={"zone": "hotel_room"}, site={"site_kind": "hotel"}),
     firing("a camera in a toilet", device={"zone": "toilet"}),
-    firing("a camera in a nursing room", device={"zone": "nursing_room"}),
+    *(
+        firing(f"a camera in a zone that is private: {zone}", device={"zone": zone})
+        for zone in ("public_bath", "changing_room", "fitting_room", "nursing_room", "other_private")
+    ),
     firing("an authority with evidence excuses no camera in a hotel room",
            device={"zone": "hotel_room"}, event=ORDER, authority={"basis": "national_security"}),
     firing("consent excuses no camera in a changing room", device={"zone": "changing_room"}),
@@ -146,12 +157,12 @@ PRIVATE = (
 CASES: list[Case] = [
     *of("cn2025.art04.purpose", *PURPOSE, *OWN_PURPOSE),
     *of("cn2025.art05.notice", *NOTICE, *OWN_NOTICE),
-    *of("cn2025.art06.consent", *CONSENT, *OWN_CONSENT),
+    *of("cn2025.art06.consent", *CONSENT, *OWN_CONSENT, *NEVER_TWICE),
     *of("cn2025.art06.bundled", *ONLY_BUNDLED),
     *of("cn2025.art06.after-withdrawal", *WITHDRAWN),
     *of("cn2025.art07.minor", *MINOR, *NO_RULES_FOR_CHILDREN),
     *of("cn2025.art08.offdevice", *OFF_DEVICE),
-    *of("cn2025.art09.pia", *ASSESSMENT, *OWN_ASSESSMENT),
+    *of("cn2025.art09.pia", *ASSESSMENT, *research(assessment=None)),
     *of("cn2025.art10.sole-method", *SOLE_METHOD),
     *of("cn2025.art10.refuser", *REFUSER),
     *of("cn2025.art13.private-space", *PRIVATE),

@@ -9,6 +9,7 @@ from law_case import (
     JUST_AFTER,
     JUST_BEFORE,
     MINOR,
+    NEVER_TWICE,
     NO_RULES_FOR_CHILDREN,
     NOTICE,
     ORDER,
@@ -85,7 +86,7 @@ STATUTE = (
 
 CASES: list[Case] = [
     *of("cnpipl.art06.purpose", *PURPOSE),
-    *of("cnpipl.art13.consent", *CONSENT),
+    *of("cnpipl.art13.consent", *CONSENT, *NEVER_TWICE),
     *of("cnpipl.art15.after-withdrawal", *WITHDRAWN),
     *of("cnpipl.art16.refusal", *REFUSAL),
     *of("cnpipl.art17.notice", *NOTICE, clear("a notice need not state retention", notice={"states_retention": False})),

@@ -10,7 +10,10 @@ from small_world import CLEAR, NOON, VIOLATION, a_world
 CASES: list[Case] = of(
     "cnvideo.art08.zone",
     firing("a camera in a hotel room", device={"zone": "hotel_room"}),
-    firing("a camera in a private dining room", device={"zone": "private_dining_room"}),
+    *(
+        firing(f"a camera in a zone that is private: {zone}", device={"zone": zone})
+        for zone in ("private_dining_room", "changing_room", "fitting_room", "nursing_room", "other_private")
+    ),
     firing("a camera in a staff dormitory that no visitor enters",
            device={"zone": "dormitory"}, site={"publicly_accessible": False}),
     firing("nobody said whether the place is open to the public, and it does not matter",

@@ -19,7 +19,7 @@ from law_case import (
     table,
     unknown,
 )
-from small_world import CLEAR, IN_PASSING, NOON, UNDETERMINED, VIOLATION, Change, a_world
+from small_world import CLEAR, EXCUSED, IN_PASSING, NOON, UNDETERMINED, VIOLATION, Change, a_world
 
 DEVICE = (
     firing("no record of the device", device=None),
@@ -117,6 +117,15 @@ def test_a_claim_without_paper_leaves_the_violation_and_adds_one(rule: str, chan
     assert a_world(**change).says("core.exception.unevidenced") == CLEAR
     world = a_world(**claiming)
     assert {rule, "core.exception.unevidenced"} <= world.rules(VIOLATION)
+
+
+def test_ethnicity_inferred_under_an_order_is_excused_with_its_paper_and_a_violation_without() -> None:
+    ethnicity = ORDER | {"inferred_attributes": ["ethnicity"]}
+    rules = {"cn2023.art11.sensitive", "cnpipl.art28.sensitive-inference"}
+    with_paper = a_world(event=ethnicity, authority={}, purpose={"attributes": ["ethnicity"]})
+    without = a_world(event=ethnicity, authority={"evidence_ref": None}, purpose={"attributes": ["ethnicity"]})
+    assert (with_paper.rules(EXCUSED), with_paper.rules(VIOLATION)) == (rules, set())
+    assert (without.rules(EXCUSED), without.rules(VIOLATION)) == (set(), rules | {"core.exception.unevidenced"})
 
 
 def test_a_dead_feed_accuses_nobody_and_acquits_nobody() -> None:

@@ -37,6 +37,7 @@ SILENT: Change = {"complete_until": "2026-03-06T10:00:00Z"}
 """A feed that stopped on the Friday before: nothing that rests on it can be said."""
 ORDER: Change = {"authority_id": "order-1"}
 """The event names an authority; whether one is on record is another question."""
+EVIDENCED_CONTRACT: Change = {"legal_basis": "contract", "basis_evidence_ref": "contract-1"}
 RESEARCH: Change = {"legal_basis": "research", "basis_evidence_ref": "protocol-1"}
 BUNDLED: Change = {"consent_form": "bundled"}
 
@@ -109,6 +110,21 @@ def not_covered(pack: str, cases: Iterable[Case]) -> set[tuple[str, str]]:
     return wanted - {(case.rule, case.shape) for case in cases}
 
 
+NEVER_TWICE = (
+    boundary(CLEAR, "after a withdrawal the rule on withdrawal fires instead", withdrawal={"valid_from": JUST_BEFORE}),
+    boundary(CLEAR, "and so it does in the instant of the withdrawal", withdrawal={"valid_from": NOON}),
+)
+
+
+def research(**flaw: Any) -> tuple[Case, ...]:
+    """How the research exception of the Measures (Art. 2) treats a world with a flaw elsewhere than in the purpose."""
+    return (
+        excused("research with a reference is outside the Measures", purpose=RESEARCH, **flaw),
+        firing("research without a reference is a word", purpose={"legal_basis": "research"}, **flaw),
+        firing("a contract with a reference is no research", purpose=EVIDENCED_CONTRACT, **flaw),
+    )
+
+
 PURPOSE = (
     firing("the record has no specific wording", purpose={"specific_text": None}),
     firing("the record has no reference to its necessity", purpose={"necessity_ref": None}),
@@ -138,6 +154,8 @@ NOTICE = (
     boundary(VIOLATION, "the notice ended at the instant of the event", notice={"valid_until": NOON}),
     excused("law requires secrecy, by an authority with evidence",
             notice=None, event=ORDER, authority={"basis": "national_security"}),
+    excused("a statute needs no notice, by an authority with evidence",
+            notice=None, event=ORDER, authority={"basis": "statute"}),
     excused("an emergency allows the notice to follow", notice=None, event=ORDER, authority={"basis": "emergency"}),
     firing("public security alone does not lift the duty of notice", notice=None, event=ORDER, authority={}),
     firing("an emergency that no paper proves", notice=None, event=ORDER,
@@ -163,6 +181,7 @@ CONSENT = (
     firing("the consent covers another purpose", consent={"purposes": ["marketing"]}),
     firing("the consent was given to another controller", consent={"controller_id": "mall"}),
     firing("law asks for a written consent and it is not written", purpose={"written_consent_required": True}),
+    firing("one face is compared with one reference", event={"operation": "verification"}, consent=None),
     firing("a stranger was searched in passing", event=IN_PASSING),
     firing("a stranger at the gate said no", event=STRANGER | {"on_site_consent": False}),
     clear("a separate consent to identification is in force"),
@@ -198,6 +217,10 @@ CONSENT = (
 WITHDRAWN = (
     firing("consent was withdrawn the day before", withdrawal={"valid_from": "2026-03-09T04:00:00Z"}),
     firing("a withdrawal that names no purpose covers all", withdrawal={"purposes": [], "valid_from": JUST_BEFORE}),
+    firing("one face is compared with one reference",
+           event={"operation": "verification"}, withdrawal={"valid_from": JUST_BEFORE}),
+    clear("a face was detected and compared with nobody",
+          event={"operation": "detection"}, withdrawal={"valid_from": JUST_BEFORE}),
     clear("nothing was withdrawn"),
     clear("another purpose was withdrawn", withdrawal={"purposes": ["marketing"], "valid_from": JUST_BEFORE}),
     clear("it was withdrawn and given again", withdrawal={"valid_from": "2026-03-09T04:00:00Z"},
@@ -219,6 +242,8 @@ BY_GUARDIAN: Change = {"giver": "guardian"}
 MINOR = (
     firing("a child consented alone", enrolment=CHILD),
     firing("nobody consented for the child", enrolment=CHILD, consent=None),
+    firing("one face is compared with one reference", event={"operation": "verification"}, enrolment=CHILD),
+    clear("a face was detected and compared with nobody", event={"operation": "detection"}, enrolment=CHILD),
     clear("the guardian consented", enrolment=CHILD, consent=BY_GUARDIAN),
     clear("the person is an adult"),
     clear("the basis is not consent", enrolment=CHILD, purpose={"legal_basis": "legal_obligation"}),
@@ -297,6 +322,8 @@ SENSITIVE = (
     boundary(VIOLATION, "consent to the analysis is bundled", event=ETHNICITY,
              consent={"actions": ["analyse_ethnicity"], "consent_form": "bundled"}),
     excused("an authority for public security, granted and evidenced", event=ETHNICITY | ORDER, authority={}),
+    excused("an authority for national security, granted and evidenced",
+            event=ETHNICITY | ORDER, authority={"basis": "national_security"}),
     excused("an authority for an emergency, granted and evidenced",
             event=ETHNICITY | ORDER, authority={"basis": "emergency"}),
     firing("an authority without evidence", event=ETHNICITY | ORDER, authority={"evidence_ref": None}),
