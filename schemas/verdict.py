@@ -75,7 +75,7 @@ class Rejection(Message):
     topic: Topic
     partition: Annotated[int, Field(ge=0)]
     offset: Offset
-    reason: Reason
+    reason: Annotated[Reason, Field(strict=False)]
     expected: Text
     size_bytes: Annotated[int, Field(ge=0)]
     sha256: Digest

@@ -1,0 +1,68 @@
+"""Messages as columns: what a batch of match events or encounters is, from the decoder to the judge and the archive.
+
+Rules:
+1. A column is a field of the contract, under its name and in its order; the types come from the published schema,
+   so a new optional field of a contract is a new column and nothing is written twice.
+2. A row is a message; an absent field is a null, and nothing else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from schemas.contract import Message
+from schemas.encounter import AccessOutcome, Disclosure, HumanReview
+from schemas.match import MatchEvent
+
+SCALARS: Mapping[str, pl.DataType] = {
+    "string": pl.String(),
+    "boolean": pl.Boolean(),
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+}
+
+
+def column_type(shape: Mapping[str, Any]) -> pl.DataType:
+    """The type of the column of a field that the JSON Schema `shape` describes; `null` is every column's own."""
+    for choice in shape.get("anyOf", ()):
+        if choice.get("type") != "null":
+            return column_type(choice)
+    if shape.get("format") == "date-time":
+        return pl.Datetime("us", "UTC")
+    if shape["type"] == "array":
+        return pl.List(column_type(shape["items"]))
+    return SCALARS[shape["type"]]
+
+
+def _columns(*kinds: type[Message]) -> dict[str, pl.DataType]:
+    found: dict[str, pl.DataType] = {}
+    for kind in kinds:
+        shapes = kind.model_json_schema()["properties"]
+        for name in kind.model_fields:
+            dtype = column_type(shapes[name])
+            assert found.setdefault(name, dtype) == dtype, f"{name} has one type in all kinds"
+    return found
+
+
+MATCH_COLUMNS: Mapping[str, pl.DataType] = {
+    name: dtype for name, dtype in _columns(MatchEvent).items() if name != "kind"
+}
+"""The columns of a frame of match events; there is one kind, so it is no column."""
+
+ENCOUNTER_COLUMNS: Mapping[str, pl.DataType] = _columns(AccessOutcome, HumanReview, Disclosure)
+"""The columns of a frame of encounters of any kind: the fields of all kinds, null where a kind has none."""
+
+
+def frame_of(events: Sequence[Message], columns: Mapping[str, pl.DataType] = MATCH_COLUMNS) -> pl.DataFrame:
+    """The frame of messages, row i from message i; for encounters pass `ENCOUNTER_COLUMNS`."""
+    return pl.DataFrame([_column(name, events, dtype) for name, dtype in columns.items()])
+
+
+def _column(name: str, events: Sequence[Message], dtype: pl.DataType) -> pl.Series:
+    values = [getattr(event, name, None) for event in events]
+    if isinstance(dtype, pl.List):
+        values = [None if value is None else list(value) for value in values]
+    return pl.Series(name, values, dtype=dtype, strict=True)

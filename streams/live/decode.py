@@ -1,0 +1,213 @@
+"""Bytes become columns: a fast lane for plain records, and the contract for everything the fast lane doubts.
+
+Rules:
+1. Row i is record i. Each accepted row equals, field by field, what the contract says of those bytes alone, and a
+   record is refused exactly where the contract refuses it; its neighbours in the batch never matter.
+2. The fast lane never refuses: it takes what is surely well-formed and leaves the rest to the contract.
+3. Per plain record Python only looks at its length and its bytes' range; all else is done in columns.
+4. Where Polars itself fails on a batch, the whole batch goes to the contract, and the batch says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from schemas.contract import EARLIEST, LATEST, ContractError, Message
+from schemas.encounter import ENCOUNTER
+from schemas.match import MATCH, MatchEvent
+from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
+from streams.live.plain_record import KEY, plain_pattern
+
+PLAIN_BYTES_MAX = 8_192
+"""Longer records are never plain: all fields of a match event at their longest are below 4 KiB."""
+HALVES_MIN = 1_024
+"""So many records are worth two threads for the pattern, the one step that Polars does not spread by itself."""
+SAMPLE = 32
+"""So many records tell which fields a batch has; one with a field beside those is parsed once more."""
+ROW = pl.UInt32()
+
+PLAIN = plain_pattern(MatchEvent)
+SHAPES = MatchEvent.model_json_schema()["properties"]
+PARSED: Mapping[str, pl.DataType] = {**MATCH_COLUMNS, "occurred_at": pl.String(), "kind": pl.String()}
+"""The fields as the parser of columns reads them: all of the contract, the time still as its text."""
+OTHERS = tuple(name for name in MATCH_COLUMNS if name != "occurred_at")
+REQUIRED = frozenset(name for name, field in MatchEvent.model_fields.items() if field.is_required())
+DEFAULTS: Mapping[str, object] = {
+    name: field.default
+    for name, field in MatchEvent.model_fields.items()
+    if name in MATCH_COLUMNS and not field.is_required() and field.default is not None
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that is no message of the contract."""
+
+    row: int
+    """Its index in the batch."""
+    error: ContractError
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a batch of records says."""
+
+    frame: pl.DataFrame
+    """The accepted records in their order: the columns of the contract, and `row`, the index in the batch."""
+    refused: tuple[Refused, ...]
+    """The others, in their order."""
+    fast: int
+    """How many records the fast lane took."""
+    contract: int
+    """How many the contract judged, those it refused included."""
+    fell_back: bool = False
+    """Whether the fast lane failed on this batch, so that the contract judged all of it."""
+
+
+def decode(values: Sequence[bytes | None]) -> Decoded:
+    """The match events that the values of a batch of records hold; a tombstone is refused as empty."""
+    fell_back = False
+    try:
+        plain = _plain_events(values)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        # Its text may show what a record holds, so it is neither chained nor logged.
+        plain, fell_back = _no_events(), True
+    if plain.height == len(values):
+        return Decoded(plain, (), fast=plain.height, contract=0)
+    taken = set(plain["row"].to_list())
+    doubted = [row for row in range(len(values)) if row not in taken]
+    frame, refused = _by_contract(values, doubted, MATCH.read, MATCH_COLUMNS)
+    if frame.height:
+        plain = pl.concat([plain, frame]).sort("row")
+    return Decoded(plain, refused, fast=len(taken), contract=len(doubted), fell_back=fell_back)
+
+
+def decode_encounters(values: Sequence[bytes | None]) -> Decoded:
+    """The encounters that the values of a batch of records hold; they are few, so the contract reads them all."""
+    frame, refused = _by_contract(values, range(len(values)), ENCOUNTER.read, ENCOUNTER_COLUMNS)
+    return Decoded(frame, refused, fast=0, contract=len(values))
+
+
+def _by_contract(
+    values: Sequence[bytes | None],
+    rows: Sequence[int],
+    read: Callable[[bytes], Message],
+    columns: Mapping[str, pl.DataType],
+) -> tuple[pl.DataFrame, tuple[Refused, ...]]:
+    events: list[Message] = []
+    accepted: list[int] = []
+    refused: list[Refused] = []
+    for row in rows:
+        try:
+            events.append(read(values[row] or b""))
+            accepted.append(row)
+        except ContractError as error:
+            refused.append(Refused(row, error))
+    frame = frame_of(events, columns).with_columns(pl.Series("row", accepted, dtype=ROW))
+    return frame, tuple(refused)
+
+
+def _no_events() -> pl.DataFrame:
+    return pl.DataFrame(schema={**MATCH_COLUMNS, "row": ROW})
+
+
+def _plain_events(values: Sequence[bytes | None]) -> pl.DataFrame:
+    """The events of the records that are surely well-formed."""
+    # One byte beyond UTF-8 would fail the whole column, and a huge value would be copied; so both stay outside.
+    plain = [
+        None if value is None or len(value) > PLAIN_BYTES_MAX or not value.isascii() else value for value in values
+    ]
+    lines = pl.DataFrame({"text": pl.Series(plain, dtype=pl.Binary).cast(pl.String)})
+    lines = lines.with_columns(pl.int_range(pl.len(), dtype=ROW).alias("row"))
+    lines = _filtered(lines, _plain(lines["text"]))
+    if not lines.height:
+        return _no_events()
+    events, left = _parsed(values, lines, _sampled(lines["text"]))
+    if left.height:
+        others, _ = _parsed(values, left, PARSED)
+        events = pl.concat([events, others]).sort("row")
+    events = _filtered(events, events.select(SURE).to_series())
+    return events.select(*(_with_default(name) for name in MATCH_COLUMNS), "row")
+
+
+def _filtered(frame: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+    return frame if wanted.all() else frame.filter(wanted)
+
+
+def _sampled(texts: pl.Series) -> dict[str, pl.DataType]:
+    """The required fields and those that some texts have: a column no text has costs as much as one that all have."""
+    found = set(texts.gather_every(len(texts) // SAMPLE + 1).str.extract_all(KEY).explode().str.strip_chars('":'))
+    return {name: dtype for name, dtype in PARSED.items() if name in found or name in REQUIRED}
+
+
+def _parsed(
+    values: Sequence[bytes | None], lines: pl.DataFrame, fields: Mapping[str, pl.DataType]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The events of the plain records that have each key once and none beside `fields`, and the lines of the others."""
+    text = b"\n".join([values[row] or b"" for row in lines["row"].to_list()])
+    events = lines.hstack(pl.read_ndjson(text, schema=fields))
+    once = events.select(_keys_once(fields)).to_series()
+    events = _filtered(events, once).select(
+        "row",
+        pl.col("occurred_at").str.to_datetime(TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False, cache=False),
+        *(name if name in fields else pl.lit(None, MATCH_COLUMNS[name]).alias(name) for name in OTHERS),
+    )
+    return events, _filtered(lines, ~once)
+
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
+
+
+def _plain(texts: pl.Series) -> pl.Series:
+    """Whether each text is a plain record; a null is none."""
+    lines = texts.to_frame("text").lazy()
+    middle = len(texts) // 2 if len(texts) >= HALVES_MIN else len(texts)
+    halves = [lines.slice(0, middle), lines.slice(middle)]
+    found = pl.collect_all([half.select(pl.col("text").str.contains(PLAIN).fill_null(value=False)) for half in halves])
+    return pl.concat(found).to_series()
+
+
+def _keys_once(fields: Collection[str]) -> pl.Expr:
+    """Whether the text of a plain record has each key once, and only keys of `fields`.
+
+    That is so if it has as many keys as fields that are there. A written null is a key and no field, so where the text
+    may have one (a word may hold these four letters too) the keys themselves are compared.
+    """
+    text = pl.col("text")
+    keys = text.str.count_matches(KEY[-2:])
+    there = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt32) for name in fields)
+    nulls = text.str.contains("null", literal=True)
+    suspect = pl.when(nulls).then(text)
+    names = suspect.str.extract_all(KEY)
+    exact = (names.list.n_unique() == names.list.len()) & (keys == there + suspect.str.count_matches('": ?null'))
+    return pl.when(nulls).then(exact).otherwise(keys == there)
+
+
+def _sure() -> pl.Expr:
+    """What the contract asks of an event and the pattern of a plain record does not say."""
+    present = [pl.col(name).is_not_null() for name in sorted(REQUIRED)]
+    bounds = [
+        pl.col(name).is_between(shape["minimum"], shape["maximum"]).fill_null(value=True)
+        for name, shape in _choices()
+        if "minimum" in shape
+    ]
+    instant = pl.col("occurred_at").is_between(EARLIEST, LATEST, closed="left")
+    non_match = pl.col("comparison_decision") == "non_match"
+    searched = non_match & (pl.col("operation") == "identification")
+    ranked = non_match & (pl.col("rank") > 0)
+    between = [~(searched & pl.col("subject_ref").is_not_null()), ~ranked.fill_null(value=False)]
+    return pl.all_horizontal(*present, *bounds, instant, *between).fill_null(value=False)
+
+
+def _choices() -> list[tuple[str, Mapping[str, object]]]:
+    return [(name, each) for name, shape in SHAPES.items() for each in shape.get("anyOf", [shape])]
+
+
+SURE = _sure()
+
+
+def _with_default(name: str) -> pl.Expr:
+    return pl.col(name).fill_null(pl.lit(DEFAULTS[name])) if name in DEFAULTS else pl.col(name)

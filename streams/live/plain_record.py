@@ -1,0 +1,71 @@
+"""The plain record: the one way to write a message that needs no doubt, as an anchored pattern made from its schema.
+
+Rules:
+1. The pattern is narrower than the contract, never wider: known keys, each with a value of its own grammar, ASCII,
+   no escapes, at most one space behind a colon or a comma, version 1.0. The rest is for the contract to judge.
+2. What it lets pass is JSON: no garbage ever reaches the parser of columns, which is quick and forgiving.
+3. It says nothing of keys that stand twice, of required keys, of numeric bounds, of the calendar or of rules between
+   fields; `streams.live.decode` asks for those in columns.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from schemas.contract import LIST_LENGTH_MAX, Message
+
+SAFE_PATTERN = re.compile(r"\^(?:[A-Za-z0-9_]|\[[A-Za-z0-9._:/@-]+\]|\{\d+,\d+\})+\$", re.ASCII)
+"""Patterns of the contract that hold no quote, no backslash and no letter beyond ASCII: literals, classes, counts."""
+TIME = r'"[0-9]{4}-(?:0[1-9]|1[0-2])-[0-3][0-9]T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z"'
+RATIO = r"[01](?:\.[0-9]{1,20})?"
+"""Up to 20 decimals, which covers every shortest text of a double from 0.0001 to 1 (17 digits behind three zeros)."""
+VERSION = r'"1\.0"'
+KEY = r'"[^"]+":'
+"""A key of a plain record, wherever it stands: no value holds a quote that a colon follows."""
+
+
+def plain_pattern(kind: type[Message]) -> str:
+    """The pattern, for Rust's `regex`, of a plain record of `kind`: the whole text, keys in any order."""
+    shapes = kind.model_json_schema()["properties"]
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for name, shape in shapes.items():
+        names[VERSION if name == "schema_version" else _value(shape)].append(name)
+    # Values of one grammar share their states, which keeps the automaton in the processor's cache.
+    field = '"' + _either(f'{_either(keys)}": ?{value}' for value, keys in names.items())
+    return rf"^\{{{field}(?:, ?{field})*\}}$"
+
+
+def _value(shape: Mapping[str, Any]) -> str:
+    if "anyOf" in shape:
+        return _either("null" if each["type"] == "null" else _value(each) for each in shape["anyOf"])
+    if "enum" in shape or "const" in shape:
+        return _either(re.escape(json.dumps(word)) for word in shape.get("enum", [shape.get("const")]))
+    if shape["type"] == "array":
+        word, most = _value(shape["items"]), shape.get("maxItems", LIST_LENGTH_MAX)
+        return rf"\[(?:{word}(?:, ?{word}){{0,{most - 1}}})?\]"
+    if shape["type"] == "string":
+        return TIME if shape.get("format") == "date-time" else _string(shape["pattern"])
+    return _number(shape)
+
+
+def _string(pattern: str) -> str:
+    assert SAFE_PATTERN.fullmatch(pattern), f"{pattern} may match what JSON would have to escape"
+    return f'"{pattern[1:-1]}"'
+
+
+def _number(shape: Mapping[str, Any]) -> str:
+    if shape["type"] == "boolean":
+        return "(?:true|false)"
+    assert shape["minimum"] >= 0, "a plain record has no signs"
+    if shape["type"] == "integer":
+        return f"(?:0|[1-9][0-9]{{0,{len(str(shape['maximum'])) - 1}}})"
+    assert shape["maximum"] <= 1, "the only numbers with decimals are ratios"
+    return RATIO
+
+
+def _either(choices: Iterable[str]) -> str:
+    return f"(?:{'|'.join(choices)})"
