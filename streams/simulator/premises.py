@@ -26,6 +26,8 @@ from schemas.vocabulary import ControllerType, LegalBasis, Operation, PurposeCat
 
 RETENTION_DAYS = 30
 METHOD = "1"
+ARCHIVED = timedelta(days=3 * 366 + 1)
+"""Assessments are kept for three years and a day (PIPL Art. 56)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,79 +75,69 @@ class Premises:
 
 def establish(plan: Plan, since: datetime) -> Premises:
     """A place that does everything right, with records in force from `since`."""
-    name = plan.name
-    purpose_id = f"pu-{name}"
     return Premises(
         plan=plan,
         controller=ControllerRecord(
-            record_id=f"r-co-{name}",
-            id=f"co-{name}",
+            record_id=f"r-co-{plan.name}",
+            id=f"co-{plan.name}",
             valid_from=since,
             title=plan.title,
             controller_type=plan.controller_type,
             minor_rules=True,
         ),
-        site=SiteRecord(
-            record_id=f"r-si-{name}",
-            id=f"si-{name}",
-            controller_id=f"co-{name}",
-            valid_from=since,
-            title=plan.title,
-            site_kind=plan.site_kind,
-            jurisdictions=("CN", f"CN-{plan.province}"),
-            timezone="Asia/Shanghai",
-            publicly_accessible=plan.public,
-            sign_verified_at=since,
-            alternative_methods=plan.alternatives,
-        ),
+        site=_site(plan, since),
         device=DeviceRecord(
-            record_id=f"r-de-{name}",
-            id=f"de-{name}",
-            controller_id=f"co-{name}",
-            valid_from=since,
-            site_id=f"si-{name}",
+            **_owned("de", plan, since),
+            site_id=f"si-{plan.name}",
             zone=plan.zone,
             sign_verified_at=since,
             commissioned_at=since,
         ),
-        purpose=_purpose(plan, purpose_id, since),
+        purpose=_purpose(plan, since),
         notice=NoticeRecord(
-            record_id=f"r-no-{name}",
-            id=f"no-{name}",
-            controller_id=f"co-{name}",
-            valid_from=since,
-            purpose_ids=(purpose_id,),
-            site_ids=(f"si-{name}",),
+            **_owned("no", plan, since),
+            purpose_ids=(f"pu-{plan.name}",),
+            site_ids=(f"si-{plan.name}",),
             method_version=METHOD,
             states_retention=True,
             language="zh-CN",
         ),
         assessment=AssessmentRecord(
-            record_id=f"r-as-{name}",
-            id=f"as-{name}",
-            controller_id=f"co-{name}",
-            valid_from=since,
-            purpose_ids=(purpose_id,),
+            **_owned("as", plan, since),
+            purpose_ids=(f"pu-{plan.name}",),
             method_version=METHOD,
-            archived_until=since + timedelta(days=3 * 366 + 1),
+            archived_until=since + ARCHIVED,
         ),
-        gallery=GalleryRecord(
-            record_id=f"r-ga-{name}",
-            id=f"ga-{name}",
-            controller_id=f"co-{name}",
-            valid_from=since,
-            purpose_ids=(purpose_id,),
-            provenance="enrolment",
-        ),
+        gallery=GalleryRecord(**_owned("ga", plan, since), purpose_ids=(f"pu-{plan.name}",), provenance="enrolment"),
     )
 
 
-def _purpose(plan: Plan, purpose_id: str, since: datetime) -> PurposeRecord:
+def _owned(kind: str, plan: Plan, since: datetime) -> dict[str, Any]:
+    """What every record of the controller says first; `kind` is the mark of its ids."""
+    return {
+        "record_id": f"r-{kind}-{plan.name}",
+        "id": f"{kind}-{plan.name}",
+        "controller_id": f"co-{plan.name}",
+        "valid_from": since,
+    }
+
+
+def _site(plan: Plan, since: datetime) -> SiteRecord:
+    return SiteRecord(
+        **_owned("si", plan, since),
+        title=plan.title,
+        site_kind=plan.site_kind,
+        jurisdictions=("CN", f"CN-{plan.province}"),
+        timezone="Asia/Shanghai",
+        publicly_accessible=plan.public,
+        sign_verified_at=since,
+        alternative_methods=plan.alternatives,
+    )
+
+
+def _purpose(plan: Plan, since: datetime) -> PurposeRecord:
     return PurposeRecord(
-        record_id=f"r-pu-{plan.name}",
-        id=purpose_id,
-        controller_id=f"co-{plan.name}",
-        valid_from=since,
+        **_owned("pu", plan, since),
         specific_text=plan.purpose_text,
         necessity_ref=f"doc-necessity-{plan.name}",
         category=plan.category,

@@ -19,8 +19,9 @@ from schemas.encounter import Encounter
 from schemas.match import MatchEvent
 from schemas.topics import TopicName
 from streams.core.partition import partition_of
-from streams.errors import ConfigurationError, DeliveryError, Place
+from streams.errors import DeliveryError, Place
 from streams.simulator.simulation import Opening, Step
+from streams.simulator.topic_shape import partition_counts
 
 PATIENCE_SECONDS = 30.0
 LINGER_MS = 10
@@ -28,6 +29,7 @@ BATCH_BYTES = 256 * 1024
 OPENING_SLICE = 2_000
 """Records of the opening on their way at most."""
 KNOWN_KEYS_MAX = 200_000
+WRITTEN = (TopicName.REGISTRY, TopicName.SUBJECTS, TopicName.MATCHES, TopicName.ENCOUNTERS)
 
 
 class Keyed(Protocol):
@@ -58,6 +60,9 @@ class Publisher:
         self._unsettled: list[tuple[TopicName, Any]] = []
         self._homes: dict[tuple[str, int], int] = {}
         self.sent: Counter[TopicName] = Counter()
+        names = {topic: f"{prefix}{topic}" for topic in WRITTEN}
+        counts = partition_counts(brokers, list(names.values()), patience_seconds=PATIENCE_SECONDS)
+        self._partitions = {topic: counts[name] for topic, name in names.items()}
         try:
             self._producer = KafkaProducer(
                 bootstrap_servers=list(brokers),
@@ -72,10 +77,6 @@ class Publisher:
             )
         except KafkaError as error:
             raise DeliveryError(f"no broker answers: {type(error).__name__}") from None
-        except ValueError:
-            raise ConfigurationError("expected brokers as host:port") from None
-        written = (TopicName.REGISTRY, TopicName.SUBJECTS, TopicName.MATCHES, TopicName.ENCOUNTERS)
-        self._partitions = {topic: self._partitions_of(topic) for topic in written}
 
     def publish_opening(self, opening: Opening) -> None:
         """Write what is on record before anything happens, and then the first heartbeats."""
@@ -142,13 +143,3 @@ class Publisher:
                 self._homes.clear()
             home = self._homes[key, count] = partition_of(key, count)
         return home
-
-    def _partitions_of(self, topic: TopicName) -> int:
-        name = f"{self._prefix}{topic}"
-        try:
-            found = self._producer.partitions_for(name)
-        except self._kafka_error:
-            found = None
-        if not found:
-            raise ConfigurationError("no such topic: run 'consentinel topics create' first", place=Place(name))
-        return len(found)
