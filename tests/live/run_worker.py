@@ -18,7 +18,7 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from streams.errors import ConsentinelError
+from streams.errors import ConsentinelError, DeliveryError
 from streams.live.run import Run, RunSettings
 from streams.live.transport import RunApp, run_topic
 
@@ -64,7 +64,8 @@ def consumer() -> Any:
 
 
 @app.on_partitions_assigned.connect
-async def assigned(sender: Any, tps: set[TP], **_: Any) -> None:
+async def assigned(_app: Any, /, *args: Any, **_: Any) -> None:
+    tps: set[TP] = args[0]
     generation = consumer().generation
     assignor = getattr(consumer()._thread, "_assignor", None)
     say(what="assigned", partitions=sorted(tps), generation=generation, assignor=getattr(assignor, "name", None))
@@ -74,8 +75,16 @@ async def assigned(sender: Any, tps: set[TP], **_: Any) -> None:
 
 
 @app.on_partitions_revoked.connect
-async def revoked(sender: Any, tps: set[TP], **_: Any) -> None:
-    say(what="revoked", partitions=sorted(tps), generation=consumer().generation)
+async def revoked(_app: Any, /, *args: Any, **_: Any) -> None:
+    say(what="revoked", partitions=sorted(args[0]), generation=consumer().generation)
+
+
+async def commit(run: Run) -> bool:
+    while True:
+        try:
+            return bool(await consumer().commit_next({run.tp: run.next_offset}, generation=run.generation))
+        except DeliveryError:
+            say(what="again", partition=run.partition)
 
 
 @app.agent(source)
@@ -93,7 +102,7 @@ async def judge(stream: Any) -> None:
             held.append(run)
             continue
         await asyncio.sleep(SPEC.get("pause", 0))
-        committed = await consumer().commit_next({run.tp: run.next_offset}, generation=run.generation)
+        committed = await commit(run)
         consumer().release(run)
         say(what="committed", partition=run.partition, next=run.next_offset, taken=committed)
 
@@ -121,7 +130,7 @@ async def obey(order: list[Any]) -> None:
         consumer()._thread._ensure_consumer().seek(TP(topic, order[1]), order[2])
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator]
 async def orders() -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -130,10 +139,9 @@ async def orders() -> None:
 
 
 @app.on_before_shutdown.connect
-async def leave(sender: Any, **_: Any) -> None:
+async def leave(_app: Any, /, *_args: Any, **_: Any) -> None:
     for run in held:
-        taken = await consumer().commit_next({run.tp: run.next_offset}, generation=run.generation)
-        say(what="committed", partition=run.partition, next=run.next_offset, taken=taken)
+        say(what="committed", partition=run.partition, next=run.next_offset, taken=await commit(run))
 
 
 if __name__ == "__main__":

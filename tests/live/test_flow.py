@@ -134,7 +134,9 @@ def test_the_weight_of_records_is_their_keys_values_and_headers() -> None:
     assert weight([_Record(None, None), _Record(b"kk", b""), _Record(b"", b"vvv", (("h", b"12"),))]) == 8
 
 
-@pytest.mark.parametrize("wrong", [{"topics": frozenset()}, {"max_runs": 0}, {"max_bytes": 0}, {"fetch_wait_seconds": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"topics": frozenset()}, {"max_runs": 0}, {"max_bytes": 0}, {"fetch_wait_seconds": 0}]
+)
 def test_settings_that_could_never_deliver_are_refused(wrong: dict[str, object]) -> None:
     settings = {"topics": frozenset({"matches"}), "on_failure": lambda _: None} | wrong
     with pytest.raises(ConfigurationError):

@@ -1,4 +1,4 @@
-"""The batched transport against a broker: every offset once and in order, cold and full partitions wait, commits own up."""
+"""The batched transport on a broker: each offset once and in order; cold and full partitions wait; commits are ours."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.structs import OffsetAndMetadata
+
 from worker_process import Line, WorkerProcess
 
 SCRIPT = Path(__file__).with_name("run_worker.py")
@@ -67,6 +68,17 @@ def numbers(count: int) -> list[bytes | None]:
 
 def read(worker: WorkerProcess, **like: Any) -> int:
     return sum(line["count"] for line in worker.said("run", **like))
+
+
+def until_read(worker: WorkerProcess, count: int) -> None:
+    worker.until(lambda: read(worker) >= count)
+
+
+def answer(worker: WorkerProcess, *order: Any) -> None:
+    """Send an order and wait for its answer."""
+    before = len(worker.said("answer"))
+    worker.order(*order)
+    worker.until(lambda: len(worker.said("answer")) > before)
 
 
 def tiles(lines: list[Line], start_at: int = 0) -> int:
@@ -167,7 +179,7 @@ def test_odd_records_arrive_as_they_are_and_stop_nothing(broker: str, topic: str
     worker = start(max_bytes=1_000)
     worker.until(lambda: read(worker) >= 104)
     assert tiles(worker.said("run", partition=0)) == 104
-    assert sum((line["shape"] for line in worker.said("run")), [])[:4] == [0, -1, 5_000_000, 5]
+    assert [size for line in worker.said("run") for size in line["shape"]][:4] == [0, -1, 5_000_000, 5]
 
 
 def test_other_topics_pass_record_by_record_and_two_topics_may_come_in_runs(
@@ -201,9 +213,7 @@ def test_a_commit_of_an_old_generation_is_refused(broker: str, topic: str, start
     assert kept
     assert lost
     for partition, generation in [(min(kept), old["generation"]), (min(lost), None), (min(lost), old["generation"])]:
-        before = len(first.said("answer"))
-        first.order("commit", partition, 50, generation)
-        first.until(lambda before=before: len(first.said("answer")) > before)
+        answer(first, "commit", partition, 50, generation)
     assert [line["taken"] for line in first.said("answer")] == [True, False, False, False]
     assert 50 not in committed(broker, f"group-{topic}", topic)
 
@@ -212,10 +222,10 @@ def test_nothing_of_an_old_generation_is_handed_over_after_the_new_one_began(
     broker: str, topic: str, start: Start
 ) -> None:
     produce(broker, topic, numbers(4_000))
-    first = start(poll_records=10, pause=0.01)
+    first = start(poll_records=10, pause=0.1)
     first.until(lambda: read(first) >= 200)
-    second = start(poll_records=10, pause=0.01)
-    second.until(lambda: read(second) >= 200)
+    second = start(poll_records=10, pause=0.1)
+    second.until(lambda: read(second) >= 100)
     for worker in (first, second):
         latest = None
         for line in list(worker._lines):
@@ -256,7 +266,7 @@ def test_a_killed_and_a_frozen_worker_lose_nothing(broker: str, topic: str, star
     produce(broker, topic, numbers(2_000))
     workers = [start(poll_records=20, pause=0.02), start(poll_records=20, pause=0.02)]
     for worker in workers:
-        worker.until(lambda worker=worker: read(worker) >= 100)
+        until_read(worker, 100)
     workers[0].kill()
     workers[1].until(lambda: len(workers[1].said("assigned")[-1]["partitions"]) == PARTITIONS)
     workers[1].signal(signal.SIGSTOP)

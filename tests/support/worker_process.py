@@ -68,7 +68,8 @@ class WorkerProcess:
             with self._news:
                 self._news.wait(0.2)
             assert time.monotonic() < deadline, f"waited in vain; last lines: {self._lines[-5:]}"
-            assert self.process.poll() is None or done(), f"the worker ended with {self.process.returncode}: {self._lines[-3:]}"
+            code = self.process.poll()
+            assert code is None or done(), f"the worker ended with {code}: {self._lines[-3:]}"
 
     def order(self, *order: Any) -> None:
         """Send one order."""
