@@ -21,10 +21,11 @@ from schemas.contract import Reason
 from schemas.topics import TopicName
 from schemas.vocabulary import Level
 from streams.core.facts import CaseKind, Unknown
-from streams.core.judge import Outcome
+from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
 from streams.metrics.catalogue import CATALOGUE, CommitResult, EventOutcome, Lane
 from streams.metrics.recorder import Recorder, Stage
+from streams.packs import rulebook
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -312,20 +313,35 @@ def test_no_series_says_when_it_was_created(board: Board) -> None:
     assert b"_created" not in board.recorder.exposition("application/openmetrics-text; version=1.0.0")[0]
 
 
-def test_the_verdicts_of_a_batch_are_counted_at_once(board: Board) -> None:
-    class Said:
-        kind = CaseKind.MATCH
-        cases = pl.DataFrame({"event_id": ["a", "b", "c"]})
+def test_the_verdicts_of_a_batch_are_counted_at_once() -> None:
+    rules = rulebook([]).of_kind(CaseKind.MATCH)
+    said = {rule.column: [Outcome.CLEAR, Outcome.CLEAR, Outcome.VIOLATION] for rule in rules}
+    outcomes = pl.DataFrame(said, schema_overrides=dict.fromkeys(said, pl.UInt8))
+    registry = CollectorRegistry()
+    recorder = Recorder(registry, rulebook([]), version="0.1.0", started_at=START)
+    recorder.verdicts(Verdicts(CaseKind.MATCH, rules, pl.DataFrame({"event_id": ["a", "b", "c"]}), outcomes))
+    assert registry.get_sample_value("consentinel_cases_total", {"kind": "match"}) == 3
+    for rule in rules:
+        for outcome, count in {Outcome.CLEAR: 2, Outcome.VIOLATION: 1, Outcome.EXCUSED: 0}.items():
+            labels = {"rule_id": rule.id, "outcome": outcome.word}
+            assert registry.get_sample_value("consentinel_verdicts_total", labels) == count
 
-        def counts(self) -> dict[ARule, dict[Outcome, int]]:
-            return {CONSENT: {Outcome.CLEAR: 1, Outcome.UNDETERMINED: 2, Outcome.VIOLATION: 0}}
 
-        def undetermined(self) -> dict[tuple[ARule, str], int]:
-            return {(CONSENT, "feed_behind"): 1, (CONSENT, "a word of tomorrow"): 1}
+class Undecided:
+    """Verdicts of one rule that two facts left undetermined, one of them for a reason of tomorrow."""
 
-    board.recorder.verdicts(cast("Any", Said()))
-    assert board.value("cases_total", kind="match") == 3
-    assert board.value("verdicts_total", rule_id=CONSENT.id, outcome="clear") == 1
+    kind = CaseKind.MATCH
+    cases = pl.DataFrame({"event_id": ["a", "b"]})
+
+    def counts(self) -> dict[ARule, dict[Outcome, int]]:
+        return {CONSENT: {Outcome.UNDETERMINED: 2}}
+
+    def undetermined(self) -> dict[tuple[ARule, str], int]:
+        return {(CONSENT, "feed_behind"): 1, (CONSENT, "a word of tomorrow"): 1}
+
+
+def test_why_verdicts_are_undetermined_is_counted_and_a_reason_of_tomorrow_is_other(board: Board) -> None:
+    board.recorder.verdicts(cast("Any", Undecided()))
     assert board.value("verdicts_total", rule_id=CONSENT.id, outcome="undetermined") == 2
     assert board.value("undetermined_total", rule_id=CONSENT.id, reason="feed_behind") == 1
     assert board.value("undetermined_total", rule_id=CONSENT.id, reason="other") == 1
