@@ -269,14 +269,14 @@ def test_a_feed_named_after_a_subject_has_no_name(person: str) -> None:
 
 @given(REFERENCES)
 def test_a_rulebook_or_a_version_that_names_somebody_is_a_bug(person: str) -> None:
-    for rulebook, version in [
+    for book, version in [
         (ARulebook(rules=(ARule(person),)), "1"),
         (ARulebook(packs=(person,)), "1"),
         (ARulebook(digest=person), "1"),
         (ARulebook(), person),
     ]:
         with pytest.raises(AssertionError):
-            Recorder(CollectorRegistry(), rulebook, version=version, started_at=START)
+            Recorder(CollectorRegistry(), book, version=version, started_at=START)
 
 
 def test_every_public_way_into_the_recorder_was_tried() -> None:
