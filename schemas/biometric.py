@@ -34,7 +34,7 @@ AFTER_FACE_ONLY = frozenset(("data", "print"))
 FACE = re.compile(r"^(?:face|facial)")
 ENCODED = re.compile(rf"[A-Za-z0-9+/_=-]{{{ENCODED_LENGTH_MIN}}}|(?i:\bdata:(?:image|video|audio|application)/)")
 NUMBERS = re.compile(
-    rf"(?:[-+]?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?[\s,;|\[\]]++){{{VECTOR_LENGTH_MIN - 1}}}[-+]?\d", re.ASCII
+    rf'(?:[-+]?\d++(?:\.\d++)?(?:[eE][-+]?\d++)?[\s,;|\[\]"]++){{{VECTOR_LENGTH_MIN - 1}}}[-+]?\d', re.ASCII
 )
 NUMBER = re.compile(r"[-+]?\d{1,20}(?:\.\d{1,30})?(?:[eE][-+]?\d{1,4})?", re.ASCII)
 WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z][A-Z0-9]*(?![a-z])")
@@ -98,22 +98,23 @@ def bytes_look_biometric(raw: bytes, known: Collection[str] = ()) -> bool:
         return True
     if any(name_looks_biometric(name) for name in KEY.findall(text) if name not in known):
         return True
-    return "\\" in text and _escapes_hide_biometrics(text, known)
+    return _parsed_looks_biometric(text, known)
 
 
-def _escapes_hide_biometrics(text: str, known: Collection[str]) -> bool:
-    """Whether the text looks biometric once its JSON escapes are resolved; what is no JSON cannot be resolved."""
+def _parsed_looks_biometric(text: str, known: Collection[str]) -> bool:
+    """Whether the text looks biometric once it is parsed, doubled keys included; escapes hide what is no JSON."""
     try:
-        data = json.loads(text, object_pairs_hook=lambda pairs: pairs)
+        left = [json.loads(text, object_pairs_hook=lambda pairs: pairs)]
     except (ValueError, RecursionError):
-        return True
-    left = [data]
+        return "\\" in text
+    numbers = 0
     while left:
         inner = left.pop()
-        if isinstance(inner, str) and (
-            text_looks_biometric(inner) or (inner not in known and name_looks_biometric(inner))
-        ):
-            return True
-        if isinstance(inner, list | tuple):
+        if isinstance(inner, str):
+            if text_looks_biometric(inner) or (inner not in known and name_looks_biometric(inner)):
+                return True
+        elif isinstance(inner, list | tuple):
             left.extend(inner)
-    return False
+        elif isinstance(inner, int | float) and not isinstance(inner, bool):
+            numbers += 1
+    return numbers >= VECTOR_LENGTH_MIN
