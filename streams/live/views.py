@@ -22,7 +22,6 @@ from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT, SubjectRecord
 from schemas.topics import TopicName
 from streams.core.case import Views
-from streams.core.feed import horizon_of
 from streams.core.partition import partitions_of
 from streams.core.subject_history import Histories
 from streams.live.judging_thread import JudgingThread
@@ -125,8 +124,8 @@ class LiveViews:
 
     async def feeds_behind(self, now: float) -> dict[str, float]:
         """For how many seconds each feed has broken its promise, by id; 0 for one that keeps it."""
-        feeds = await self._thread.run(self._shared.registry.feeds.latest)
-        return {feed.id: max(0.0, now - horizon_of(feed).fresh_until / 1e6) for feed in feeds}
+        behind = await self._thread.run(self._shared.registry.feeds.behind, round(now * 1e6))
+        return {feed: micros / 1e6 for feed, micros in behind.items()}
 
     async def awaits_heartbeat(self, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int) -> bool:
         """Whether a heartbeat that would settle `instant` may still come."""

@@ -1,0 +1,283 @@
+"""The command line: every command parses, calls its room and says the result; exit codes are a contract.
+
+Rules:
+1. 0: clean; 1: findings (violations, or an auditor who disagrees); 2: a rule pack is wrong; 3: configuration or input.
+2. Results go to stdout, everything said about them to stderr, so that `--json` is only JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.exceptions import TyperException
+
+from schemas.topics import TopicName
+from streams.core.rulebook import Rulebook
+from streams.errors import ConsentinelError, InputError, Place, RulebookError
+from streams.ingest.gateway import Gateway, Problem, Tally, ingest
+from streams.ingest.mapping import Recogniser, load_mapping
+from streams.ingest.native import native_lines
+from streams.ingest.sink import KafkaSink, NdjsonSink
+from streams.ingest.vault import Vault, VaultKey, native_ids
+from streams.packs import rulebook
+from streams.settings import load_settings
+
+CLEAN, FINDINGS, RULE_ERROR, INPUT_ERROR = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="consentinel",
+    help="Watches the watchers: judges face-recognition events against consent, purpose and law.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+topics = typer.Typer(help="The topics on the broker.", no_args_is_help=True)
+rules = typer.Typer(help="The rule packs.", no_args_is_help=True)
+vault = typer.Typer(help="The vault: which random token stands for whom.", no_args_is_help=True)
+app.add_typer(topics, name="topics")
+app.add_typer(rules, name="rules")
+app.add_typer(vault, name="vault")
+
+Files = Annotated[list[Path] | None, typer.Argument(help="Rule packs; those of the distribution where none is given.")]
+Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to judge by, instead of ours.")]
+VaultFile = Annotated[Path, typer.Option("--vault", help="The vault's database.")]
+KeyFile = Annotated[Path, typer.Option("--key", help="The vault's key, kept apart from the database.")]
+Controller = Annotated[str, typer.Option("--controller", help="Id of the controller.")]
+
+
+def say(line: str) -> None:
+    """One line to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@app.command()
+def worker() -> None:
+    """Judge match events from the broker of the settings (environment: CONSENTINEL_*) until told to stop."""
+    from streams.live.worker import run_worker  # Faust patches the process; only the worker wants that
+
+    raise typer.Exit(run_worker(load_settings(), say))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
+    rate: Annotated[float | None, typer.Option(help="Match events a second.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+) -> None:
+    """Show the monitor at work: an embedded broker, a worker, a simulated estate and an auditor."""
+    from streams.simulator.demo import run_demo
+
+    raise typer.Exit(run_demo(seconds=seconds, seed=seed, rate=rate, as_json=as_json))
+
+
+@app.command()
+def simulate(
+    out: Annotated[str, typer.Option(help="`kafka`, or a folder for NDJSON files.")],
+    seconds: Annotated[float, typer.Option(help="Simulated seconds.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
+    rate: Annotated[float | None, typer.Option(help="Match events a second.")] = None,
+) -> None:
+    """Write a simulated estate's events, records and expectations to the broker of the settings or to files."""
+    from streams.simulator.command import run_simulate
+
+    raise typer.Exit(run_simulate(out, seconds=seconds, seed=seed, rate=rate, say=say))
+
+
+@topics.command("create")
+def topics_create() -> None:
+    """Create the topics that are missing; existing ones are never changed."""
+    from streams.live.topic_admin import create
+
+    for name in create(load_settings()):
+        print(name)
+
+
+@topics.command("check")
+def topics_check() -> None:
+    """Compare the broker's topics with the catalogue; exit code 1 where something is wrong."""
+    from streams.live.topic_admin import check
+
+    problems = check(load_settings())
+    for problem in problems:
+        print(problem)
+    raise typer.Exit(FINDINGS if any(problem.grave for problem in problems) else CLEAN)
+
+
+@rules.command("list")
+def rules_list(files: Files = None) -> None:
+    """List every rule with its level, dates and citation."""
+    book = rulebook(files or [])
+    table = Table("rule", "level", "standing", "judges", "citation", box=None)
+    for rule in book.rules:
+        table.add_row(rule.id, rule.level, rule.standing, rule.judges, rule.citation)
+    Console().print(table)
+    print(f"{len(book.rules)} rules in {len(book.packs)} packs, rulebook {book.digest[:12]}")
+
+
+@rules.command("check")
+def rules_check(files: Files = None) -> None:
+    """Load rule packs and name every problem by file and line; exit code 2 where there is one."""
+    book = rulebook(files or [])
+    print(f"{len(book.rules)} rules in {len(book.packs)} packs are in order, rulebook {book.digest[:12]}")
+
+
+@app.command()
+def judge(
+    events: Annotated[list[Path], typer.Option(help="Match events and encounters, NDJSON.")],
+    subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
+    registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
+    packs: Packs = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each verdict that is not clear as a JSON line.")] = False,
+) -> None:
+    """Judge files without a broker, by the same core as the worker; exit code 1 where a violation stands."""
+    from streams.replay.offline import Offline
+
+    book = rulebook(packs or [])
+    offline = Offline(book)
+    offline.read_records(subjects, registry)
+    reasons: Counter[tuple[str, str]] = Counter()
+    open_violations = 0
+    for verdict in offline.judge_files(events):
+        open_violations += verdict["verdict"] == "violation" and verdict["standing"] == "in_force"
+        reasons[verdict["rule_id"], verdict.get("reason", "")] += 1
+        if as_json:
+            print(json.dumps(verdict))
+    if not as_json:
+        Console().print(_summary(book, offline.outcomes, reasons))
+    say(f"{offline.judged} events judged by rulebook {book.digest[:12]}, {open_violations} violations in force")
+    for bad in offline.bad_lines:
+        say(str(bad))
+    raise typer.Exit(INPUT_ERROR if offline.bad_lines else FINDINGS if open_violations else CLEAN)
+
+
+def _summary(book: Rulebook, outcomes: Counter[tuple[str, str]], reasons: Counter[tuple[str, str]]) -> Table:
+    columns = ("violation", "excused", "undetermined", "clear", "not_applicable")
+    table = Table("rule", "standing", *columns, "why undetermined", box=None)
+    for rule in book.rules:
+        counts = [outcomes[rule.id, column] for column in columns]
+        if any(counts[:3]):
+            why = ", ".join(f"{reason} {n}" for (rule_id, reason), n in reasons.items() if reason and rule_id == rule.id)
+            table.add_row(rule.id, rule.standing, *map(str, counts), why)
+    return table
+
+
+@app.command("ingest")
+def ingest_command(
+    file: Annotated[str, typer.Argument(help="A file of JSON lines, or - for standard input.")],
+    source: Annotated[Recogniser, typer.Option("--from", help="The recogniser that wrote them.")],
+    mapping: Annotated[Path, typer.Option(help="Which device, site and purpose stands behind each camera.")],
+    vault_file: VaultFile,
+    key: KeyFile,
+    out: Annotated[str, typer.Option(help="`kafka`, or a file for NDJSON, or - for standard output.")] = "-",
+) -> None:
+    """Turn a recogniser's output into match events; exit code 3 where a line could not be used."""
+    gateway_mapping = load_mapping(mapping, source)
+    with Vault(vault_file, VaultKey.from_file(key)) as opened:
+        gateway = Gateway(source, gateway_mapping, opened.resolve)
+        tally = _ingest(gateway, file, out)
+    skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(tally.skipped.items()))
+    say(f"{tally.lines} lines, {tally.probes} probes, {tally.events} events" + (f"; skipped: {skipped}" if skipped else ""))
+    raise typer.Exit(CLEAN if tally.is_clean else INPUT_ERROR)
+
+
+def _ingest(gateway: Gateway, file: str, out: str) -> Tally:
+    def report(problem: Problem) -> None:
+        say(str(problem))
+
+    with _input(file) as lines:
+        if out == "kafka":
+            settings = load_settings()
+            with KafkaSink(",".join(settings.broker), settings.topic(TopicName.MATCHES)) as sink:
+                return ingest(gateway, native_lines(lines), sink, report)
+        with _output(out) as written:
+            return ingest(gateway, native_lines(lines), NdjsonSink(written, name=out), report)
+
+
+@contextmanager
+def _input(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        opened = Path(file).open("rb")
+    except OSError:
+        raise InputError("expected a readable file", place=Place(file)) from None
+    with opened:
+        yield opened
+
+
+@contextmanager
+def _output(out: str) -> Iterator[BinaryIO]:
+    if out == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        opened = Path(out).open("xb")
+    except OSError:
+        raise InputError("expected a new file that can be written", place=Place(out)) from None
+    with opened:
+        yield opened
+
+
+NativeId = Annotated[str, typer.Argument(help="The recogniser's own id of a person; - reads one a line from stdin.")]
+
+
+def _native_ids(native_id: str) -> list[str]:
+    """The ids meant; from standard input they leave no trace in the shell's history."""
+    return list(native_ids(sys.stdin.buffer, name="stdin")) if native_id == "-" else [native_id]
+
+
+@vault.command("link")
+def vault_link(native_id: NativeId, controller: Controller, vault_file: VaultFile, key: KeyFile) -> None:
+    """Give a person a random token, or print the one there is; makes vault and key where there are none."""
+    secret = VaultKey.from_file(key) if key.exists() else VaultKey.create(key)
+    with Vault.create(vault_file, secret) as opened:
+        for each in _native_ids(native_id):
+            print(opened.link(controller, each))
+
+
+@vault.command("unlink")
+def vault_unlink(native_id: NativeId, controller: Controller, vault_file: VaultFile, key: KeyFile) -> None:
+    """Forget a person for ever; exit code 1 where there was none to forget."""
+    with Vault(vault_file, VaultKey.from_file(key)) as opened:
+        gone = [opened.unlink(controller, each) for each in _native_ids(native_id)]
+    say(f"{sum(gone)} unlinked")
+    raise typer.Exit(CLEAN if all(gone) else FINDINGS)
+
+
+@vault.command("count")
+def vault_count(controller: Controller, vault_file: VaultFile, key: KeyFile) -> None:
+    """Print how many persons of a controller are linked."""
+    with Vault(vault_file, VaultKey.from_file(key)) as opened:
+        print(opened.count(controller))
+
+
+def main() -> NoReturn:
+    """The entry point: runs a command and turns errors into the exit codes of the contract."""
+    try:
+        code = app(standalone_mode=False)
+    except RulebookError as error:
+        say(str(error))
+        sys.exit(RULE_ERROR)
+    except ConsentinelError as error:
+        say(str(error))
+        sys.exit(INPUT_ERROR)
+    except TyperException as error:
+        say(error.format_message())
+        sys.exit(INPUT_ERROR)
+    except typer.Abort:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else CLEAN)
+
+
+if __name__ == "__main__":
+    main()

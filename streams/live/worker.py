@@ -1,0 +1,248 @@
+"""The worker: a Faust app around the pipeline, with its views, its outbox and its web pages.
+
+Rules:
+1. Faust gives the consumer group, the assignment and the agent; offsets, flow and state are the pipeline's own.
+2. No tables, windows, sinks or exactly-once: with tables Faust 0.15.3 loses input at rebalances, silently.
+3. A failure that waiting does not mend ends the process at once with code 70, before anything more is committed; the
+   supervisor starts it again, and it repeats what was not committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from time import monotonic, time
+from typing import Any, NoReturn
+
+import faust
+import structlog
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from schemas.topics import TopicName
+from streams.core.rulebook import Rulebook
+from streams.errors import ConsentinelError
+from streams.live.batch import TopicNames
+from streams.live.journal import set_up_journal
+from streams.live.judging_thread import JudgingThread
+from streams.live.log_reader import LogReader
+from streams.live.outbox import Outbox
+from streams.live.pipeline import Pipeline, Plan
+from streams.live.run import RunSettings
+from streams.live.topic_admin import partition_count
+from streams.live.transport import RunApp, RunConsumer, run_topic
+from streams.live.views import LiveViews
+from streams.live.web import WebServer
+from streams.metrics.recorder import Recorder
+from streams.packs import rulebook as load_rulebook
+from streams.settings import Settings
+
+EXIT_FAILED = 70
+STALL_SECONDS = 60.0
+"""A worker with a run in hand that finishes none for so long is not alive."""
+GAUGE_SECONDS = 1.0
+FRESH_SECONDS = 5.0
+"""A view that has not reached the end of its log for so long is not fresh, however warm it once was."""
+SOURCES = (TopicName.MATCHES, TopicName.ENCOUNTERS)
+
+log = structlog.get_logger(__name__)
+
+
+def fail(error: BaseException) -> NoReturn:
+    """End the process without a further commit, saying why; never shows a payload."""
+    known = isinstance(error, ConsentinelError)
+    log.critical("worker_failed", error=type(error).__name__, message=str(error) if known else None, exc_info=not known)
+    sys.stderr.flush()
+    os._exit(EXIT_FAILED)
+
+
+class WorkerApp(RunApp):
+    """The Faust app of one worker; everything else hangs on its start and stop."""
+
+    def __init__(self, settings: Settings, rulebook: Rulebook, partitions: int) -> None:
+        self.settings = settings
+        self.names = TopicNames(settings.prefix)
+        super().__init__(
+            settings.group,
+            runs=RunSettings(
+                topics=frozenset(self.names[name] for name in SOURCES),
+                on_failure=fail,
+                max_runs=settings.max_queued_runs,
+                max_bytes=settings.max_queued_bytes,
+            ),
+            broker="runs://" + ";".join(settings.broker),
+            store="memory://",
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            table_standby_replicas=0,
+            broker_session_timeout=settings.session_timeout_seconds,
+            broker_heartbeat_interval=max(1.0, settings.session_timeout_seconds / 4),
+            broker_max_poll_records=settings.max_poll_records,
+            consumer_auto_offset_reset=settings.offset,
+        )
+        self.recorder = Recorder(
+            CollectorRegistry(), rulebook, version=version("consentinel"), started_at=datetime.now(UTC)
+        )
+        self.thread = JudgingThread()
+        self.views = LiveViews(
+            new_reader=lambda name: LogReader(self.names[name], brokers=settings.broker),
+            partitions=partitions,
+            thread=self.thread,
+            recorder=self.recorder,
+            on_failure=fail,
+        )
+        plan = Plan(
+            names=self.names,
+            partitions=partitions,
+            hold_seconds=settings.hold_seconds,
+            commit_seconds=settings.commit_interval_seconds,
+        )
+        self._plan, self._rulebook = plan, rulebook
+        self.pipeline: Pipeline | None = None
+        self._outbox: Outbox | None = None
+        self._web = WebServer(self.recorder, self, host=settings.web_host, port=settings.web_port)
+        self._background: list[asyncio.Task[None]] = []
+
+    # -- Faust's side -------------------------------------------------------------------------------------------------
+
+    async def on_first_start(self) -> None:
+        """Create no directory: this worker keeps nothing on disk."""
+
+    async def on_start(self) -> None:
+        """Start what judging needs, before the first partition is assigned."""
+        await super().on_start()
+        brokers = self.settings.broker
+        self._outbox = Outbox(
+            AIOKafkaProducer(bootstrap_servers=brokers, acks="all", linger_ms=2, max_request_size=2**20)
+        )
+        self.pipeline = Pipeline(
+            plan=self._plan,
+            rulebook=self._rulebook,
+            views=self.views,
+            thread=self.thread,
+            outbox=self._outbox,
+            recorder=self.recorder,
+            consumer=lambda: self.run_consumer,
+            on_failure=fail,
+        )
+        await self._web.start()
+        log.info("web_started", host=self.settings.web_host, port=self._web.port)
+        await self._outbox.start()
+        self.views.start()
+        self._background = [
+            asyncio.create_task(self.pipeline.commit_for_ever()),
+            asyncio.create_task(self._gauge_for_ever()),
+        ]
+        for task in self._background:
+            task.add_done_callback(_loud)
+
+    async def on_stop(self) -> None:
+        """Finish and commit what is in hand, leave the group, then let go of everything."""
+        if self.pipeline is not None:
+            await self.pipeline.revoked([TP(*each) for each in self.run_consumer.assignment()])
+        await super().on_stop()
+        for task in self._background:
+            task.cancel()
+        await self.views.stop()
+        if self._outbox is not None:
+            await self._outbox.stop()
+        await self._web.stop()
+        self.thread.stop()
+
+    @property
+    def run_consumer(self) -> RunConsumer:
+        """The consumer, which is ours."""
+        consumer = self.consumer
+        assert isinstance(consumer, RunConsumer)
+        return consumer
+
+    # -- health -------------------------------------------------------------------------------------------------------
+
+    def missing(self) -> list[str]:
+        """What keeps the worker from judging; empty when it is ready."""
+        if self.pipeline is None or self.run_consumer.generation is None:
+            return ["the consumer group: not joined"]
+        return [*self.views.missing(), *self.pipeline.warming()]
+
+    def stalled_seconds(self) -> float | None:
+        """Seconds for which a run in hand has not come through; None while nothing waits."""
+        if self.pipeline is None or not self.pipeline.busy:
+            return None
+        return monotonic() - self.pipeline.progress_at
+
+    async def _gauge_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(GAUGE_SECONDS)
+            missing = self.missing()
+            self.recorder.warm(warm=not missing)
+            for topic, readers in self.views.readers().items():
+                behind = [reader.behind for reader in readers]
+                known = sum(each or 0 for each in behind)
+                self.recorder.view(topic, lag_records=known, fresh=all(self._fresh(reader) for reader in readers))
+            self.recorder.feeds(await self.views.feeds_behind(time()))
+            for tp in self.pipeline.tps() if self.pipeline is not None else ():
+                end, position = self.run_consumer.log_end(tp), self.run_consumer.next_offset(tp)
+                if end is not None and position is not None:
+                    self.recorder.lag(self._bare(tp.topic), tp.partition, max(0, end - position))
+
+    @staticmethod
+    def _fresh(reader: LogReader) -> bool:
+        reached = reader.reached_end_at
+        return reached is not None and monotonic() - reached < FRESH_SECONDS
+
+    def _bare(self, topic: str) -> TopicName:
+        return TopicName(topic.removeprefix(self.settings.prefix))
+
+
+def _loud(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        fail(error)
+
+
+def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerApp:
+    """The app with its agent and its signals connected."""
+    app = WorkerApp(settings, rulebook, partitions)
+    source = run_topic(app, *(app.names[name] for name in SOURCES))
+
+    @app.on_partitions_assigned.connect
+    async def assigned(_: Any, /, *arguments: Any, **_named: Any) -> None:
+        assert app.pipeline is not None
+        await app.pipeline.assigned(arguments[0])
+
+    @app.on_partitions_revoked.connect
+    async def revoked(_: Any, /, *arguments: Any, **_named: Any) -> None:
+        if app.pipeline is not None:
+            await app.pipeline.revoked(arguments[0])
+
+    @app.agent(source)
+    async def judge(stream: Any) -> None:
+        async for run in stream:
+            assert app.pipeline is not None
+            try:
+                await app.pipeline.take(run)
+            except Exception as error:  # what leaves an agent is an event lost
+                fail(error)
+
+    return app
+
+
+def run_worker(settings: Settings, say: Callable[[str], None]) -> int:
+    """Run a worker until it is told to stop; returns the exit code."""
+    set_up_journal(settings)
+    rulebook = load_rulebook(settings.rules)
+    partitions = partition_count(settings)
+    for line in settings.describe():
+        say(line)
+    say(f"rulebook {rulebook.digest[:12]}: {len(rulebook.rules)} rules of {', '.join(rulebook.packs)}")
+    app = new_app(settings, rulebook, partitions)
+    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0

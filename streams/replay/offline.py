@@ -1,0 +1,167 @@
+"""Judging files: match events, encounters and records as NDJSON in, verdicts out, no broker.
+
+Rules:
+1. The same decoder, case assembly and judge as in the live worker; a file is one long batch cut into pieces.
+2. All records are read before the first event is judged: the verdicts say what is known now.
+3. A line that is no contract is told by file, line and reason, never by content, and stops nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from schemas.contract import ContractError, parse
+from schemas.registry import REGISTRY
+from schemas.subject import SUBJECT
+from streams.core.case import Views, assemble
+from streams.core.facts import CaseKind
+from streams.core.judge import Outcome, Verdicts, judge
+from streams.core.rulebook import Rule, Rulebook
+from streams.core.violation import deciding_records
+from streams.errors import InputError, Place
+from streams.live.decode import Decoded, decode, decode_encounters
+
+PIECE_LINES = 50_000
+"""Lines judged at once: enough to keep the columns busy, few enough to keep the memory small."""
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no contract; `line` counts from 1."""
+
+    file: str
+    line: int
+    reason: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}: {self.expected}"
+
+
+@dataclass(slots=True)
+class Offline:
+    """A judgement of files: the views that its records make, and what was said of the events so far."""
+
+    rulebook: Rulebook
+    views: Views = field(default_factory=Views)
+    bad_lines: list[BadLine] = field(default_factory=list)
+    judged: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each rule id said which outcome."""
+
+    def read_records(self, subjects: Sequence[Path], registry: Sequence[Path]) -> None:
+        """Read every record of the files into the views."""
+        self._read(registry, REGISTRY.read, self.views.registry.add)
+        self._read(subjects, SUBJECT.read, self.views.histories.add)
+
+    def _read(self, files: Sequence[Path], read: Callable[[bytes], Record], add: Callable[[Record], None]) -> None:
+        for file in files:
+            for number, line in enumerate(lines_of(file), start=1):
+                try:
+                    add(read(line))
+                except ContractError as error:
+                    self.bad_lines.append(BadLine(str(file), number, error.reason, error.expected))
+
+    def judge_files(self, events: Sequence[Path]) -> Iterator[dict[str, Any]]:
+        """Judge match events and encounters; yields what is not clear, a verdict at a time, in the order of lines."""
+        for file in events:
+            start = 1
+            for lines in _pieces(lines_of(file)):
+                yield from self._judge_lines(str(file), start, lines)
+                start += len(lines)
+
+    def _judge_lines(self, file: str, start: int, lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+        said: list[tuple[int, dict[str, Any]]] = []
+        matches, others = decode_lines(lines)
+        for kind, frame in frames(matches, others):
+            verdicts = judge(assemble(frame, kind, self.views, self.rulebook.facts_of(kind)), kind, self.rulebook)
+            self._count(verdicts)
+            rows = verdicts.cases["row"]
+            said.extend((rows[index], line) for index, line in not_clear(verdicts, self.views))
+        refused = [(each.row, each.error) for each in others.refused]
+        self.bad_lines.extend(BadLine(file, start + row, error.reason, error.expected) for row, error in refused)
+        said.sort(key=lambda each: (each[0], each[1]["rule_id"], each[1]["revision"]))
+        yield from (line for _, line in said)
+
+    def _count(self, verdicts: Verdicts) -> None:
+        self.judged += verdicts.cases.height
+        for rule, counts in verdicts.counts().items():
+            for outcome, count in counts.items():
+                self.outcomes[rule.id, outcome.word] += count
+
+
+def decode_lines(lines: Sequence[bytes]) -> tuple[Decoded, Decoded]:
+    """Lines of match events and of encounters, apart; what is neither is refused in the second."""
+    matches = decode(lines)
+    rest = [each.row for each in matches.refused]
+    encounters = [row for row in rest if _is_encounter(lines[row])]
+    others = decode_encounters([lines[row] for row in encounters])
+    back = pl.Series("row", encounters, dtype=others.frame.schema["row"])
+    frame = others.frame.with_columns(row=back.gather(others.frame["row"])) if encounters else others.frame
+    refused = [each for each in matches.refused if each.row not in set(encounters)]
+    refused += [type(each)(encounters[each.row], each.error) for each in others.refused]
+    return matches, Decoded(frame, tuple(sorted(refused, key=lambda each: each.row)), others.fast, others.contract)
+
+
+def frames(matches: Decoded, others: Decoded) -> Iterator[tuple[CaseKind, pl.DataFrame]]:
+    """The frames to judge, one a kind that is there."""
+    if not matches.frame.is_empty():
+        yield CaseKind.MATCH, matches.frame
+    for kind in () if others.frame.is_empty() else others.frame["kind"].unique(maintain_order=True).to_list():
+        yield CaseKind(kind), others.frame.filter(pl.col("kind") == kind)
+
+
+def _is_encounter(line: bytes) -> bool:
+    try:
+        return bool(parse(line).get("kind", "match") != "match")
+    except ContractError:
+        return False
+
+
+def not_clear(verdicts: Verdicts, views: Views) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Index and verdict of every violation, excused or undetermined case."""
+    found = list(verdicts.found(Outcome.VIOLATION, Outcome.EXCUSED, Outcome.UNDETERMINED))
+    wanted = sorted({index for index, _, _ in found})
+    rows = dict(zip(wanted, verdicts.cases[wanted].iter_rows(named=True), strict=True))
+    for index, rule, outcome in found:
+        yield index, _verdict(verdicts, rule, outcome, rows[index], views)
+
+
+def _verdict(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, Any], views: Views) -> dict[str, Any]:
+    said = {
+        "event_id": row["event_id"],
+        "event_version": row["event_version"],
+        "subject_ref": row["subject_ref"],
+        "rule_id": rule.id,
+        "revision": rule.revision,
+        "standing": rule.standing,
+        "level": rule.level,
+        "verdict": outcome.word,
+    }
+    if outcome is Outcome.UNDETERMINED:
+        return said | {"reason": verdicts.reason(rule, row)}
+    return said | {"deciding_records": list(deciding_records(rule, row, views))}
+
+
+def lines_of(file: Path) -> Iterator[bytes]:
+    """Every line of a file without its end; raises InputError where the file cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            for line in opened:
+                yield line.rstrip(b"\r\n")
+    except OSError:
+        raise InputError("expected a readable file of NDJSON", place=Place(str(file))) from None
+
+
+def _pieces(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while piece := list(islice(lines, PIECE_LINES)):
+        yield piece
