@@ -72,8 +72,15 @@ class Topic:
     contract: Contract[Any] | None
 
     def config(self) -> dict[str, str]:
-        """The broker's configuration of the topic; every log is kept whole, none is compacted."""
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention.retention_ms)}
+        """The broker's configuration of the topic; every log is kept whole, none is compacted.
+
+        `recorded_at` is the broker's append time, so the broker must write it, not the producer.
+        """
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention.retention_ms),
+            "message.timestamp.type": "LogAppendTime",
+        }
 
 
 TOPICS: Mapping[TopicName, Topic] = {

@@ -136,6 +136,7 @@ class Pipeline:
         await self._commit(shares)
         for share in shares:
             self._shares.pop(share.tp, None)
+            self._recorder.disown(self._topics[share.tp.topic], share.tp.partition)
         self._count_shares()
 
     async def take(self, run: Run) -> None:

@@ -43,8 +43,6 @@ from streams.packs import rulebook as load_rulebook
 from streams.settings import Settings
 
 EXIT_FAILED = 70
-STALL_SECONDS = 60.0
-"""A worker with a run in hand that finishes none for so long is not alive."""
 GAUGE_SECONDS = 1.0
 FRESH_SECONDS = 5.0
 """A view that has not reached the end of its log for so long is not fresh, however warm it once was."""
@@ -56,7 +54,7 @@ log = structlog.get_logger(__name__)
 def fail(error: BaseException) -> NoReturn:
     """End the process without a further commit, saying why; never shows a payload."""
     known = isinstance(error, ConsentinelError)
-    log.critical("worker_failed", error=type(error).__name__, message=str(error) if known else None, exc_info=not known)
+    log.critical("worker_failed", error=type(error).__name__, message=str(error) if known else None, exc_info=None if known else error)
     sys.stderr.flush()
     os._exit(EXIT_FAILED)
 
