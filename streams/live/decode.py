@@ -149,13 +149,14 @@ def _parsed(
     """The events of the plain records that have each key once and none beside `fields`, and the lines of the others."""
     text = b"\n".join([values[row] or b"" for row in lines["row"].to_list()])
     events = lines.hstack(pl.read_ndjson(text, schema=fields))
-    once = events.select(_keys_once(fields)).to_series()
-    events = _filtered(events, once).select(
+    events = events.select(
         "row",
+        _keys_once(fields).alias("once"),
         pl.col("occurred_at").str.to_datetime(TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False, cache=False),
         *(name if name in fields else pl.lit(None, MATCH_COLUMNS[name]).alias(name) for name in OTHERS),
     )
-    return events, _filtered(lines, ~once)
+    once = events["once"]
+    return _filtered(events, once).drop("once"), _filtered(lines, ~once)
 
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
