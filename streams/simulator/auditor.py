@@ -34,6 +34,8 @@ class Audit:
     """How many violations, open or excused, were expected, by rule."""
     found: Mapping[str, int]
     """How many came out, by rule."""
+    excused: Mapping[str, int]
+    """How many of those found are excused, by rule."""
     missing: tuple[Line, ...]
     unexpected: tuple[Line, ...]
     twice: tuple[Line, ...]
@@ -71,6 +73,7 @@ class Auditor:
         return Audit(
             expected=_by_rule(expected),
             found=_by_rule(said.elements()),
+            excused=_by_rule(line for line in said.elements() if line.status == "excused"),
             missing=tuple(sorted(missing)),
             unexpected=tuple(sorted(said.keys() - expected)),
             twice=tuple(sorted(line for line, times in said.items() if times > 1)),

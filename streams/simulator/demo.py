@@ -48,6 +48,7 @@ QUIET_SECONDS = 1.0
 """So long nothing unexpected may come after the last expected verdict."""
 METRICS_SECONDS = 0.5
 SESSION_TIMEOUT_SECONDS = 6
+READY = "the worker is ready"
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ def run_demo(*, seconds: float | None, seed: int, rate: float | None = None, as_
     else:
         said.print(summary.table(book))
         for line in summary.lines():
-            said.print(line, highlight=False)
+            said.print(line, highlight=False, soft_wrap=True)
     return 0 if summary.agrees else 1
 
 
@@ -147,8 +148,8 @@ def _show(
         f"rulebook {book.digest[:12]}: {len(book.rules)} rules of {', '.join(book.packs)}",
         f"seed {simulation.clerk.seed}, {simulation.rate:g} events a second and {len(simulation.stories)} stories",
     )
-    for note in notes:
-        said.print(note, highlight=False)
+    for note in notes[1:]:  # the broker has said its own already
+        said.print(note, highlight=False, soft_wrap=True)
     with (
         Publisher(settings.brokers, settings.prefix) as publisher,
         Follower(settings.brokers, settings.topic(TopicName.VIOLATIONS)) as follower,
@@ -156,6 +157,7 @@ def _show(
         publisher.publish_opening(simulation.opening())
         stage = Stage(publisher, follower, worker, Scoreboard(book, notes))
         if worker.wait_ready(READY_SECONDS, stopped=lambda: stop.asked):
+            said.print(READY)
             with Live(console=said, auto_refresh=False, transient=True) as live:
                 _perform(stage, simulation, stop, live)
                 _settle(stage, live)

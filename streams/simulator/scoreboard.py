@@ -67,12 +67,19 @@ class Scoreboard:
             *(Text(note, style="dim") for note in self._notes),
             numbers,
             Text(),
-            self._verdicts("violations of the law in force", "in_force"),
-            Text(),
-            self._verdicts("what if the draft of 2023 were law", "what_if"),
-            Text(),
             self._last(),
+            Text(),
+            self._both(),
         )
+
+    def _both(self) -> Table:
+        """The law in force and the draft beside each other, last because a small terminal cuts the end off."""
+        grid = Table.grid(padding=(0, 4))
+        grid.add_row(
+            self._verdicts("violations of the law in force", "in_force"),
+            self._verdicts("what if the draft of 2023 were law", "what_if"),
+        )
+        return grid
 
     def _verdicts(self, title: str, standing: str) -> Table:
         table = Table("rule", "level", title=title, title_justify="left", box=None)

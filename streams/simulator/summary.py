@@ -56,6 +56,7 @@ class Summary:
             "rejected": self.rejected,
             "violations": dict(self.audit.found),
             "expected": dict(self.audit.expected),
+            "excused": dict(self.audit.excused),
             "missing": [_said(line) for line in self.audit.missing],
             "unexpected": [_said(line) for line in self.audit.unexpected],
             "twice": [_said(line) for line in self.audit.twice],
@@ -90,13 +91,14 @@ class Summary:
     def table(self, rulebook: Rulebook) -> Table:
         """Violations by rule: found and expected, the law in force first, the draft after it."""
         table = Table("rule", "level", "standing", title="violations by rule", title_justify="left", box=None)
-        for column in ("found", "expected", "difference"):
+        for column in ("found", "of which excused", "expected", "difference"):
             table.add_column(column, justify="right")
         for rule in sorted(rulebook.rules, key=lambda rule: (rule.standing, rule.id)):
             found, expected = self.audit.found.get(rule.id, 0), self.audit.expected.get(rule.id, 0)
             if found or expected:
                 difference = f"{found - expected:+d}" if found != expected else "-"
-                table.add_row(rule.id, rule.level, rule.standing, f"{found:,}", f"{expected:,}", difference)
+                numbers = (f"{found:,}", f"{self.audit.excused.get(rule.id, 0):,}", f"{expected:,}", difference)
+                table.add_row(rule.id, rule.level, rule.standing, *numbers)
         return table
 
 

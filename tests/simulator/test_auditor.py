@@ -66,6 +66,12 @@ def test_excused_where_open_was_expected_is_missing_and_unexpected() -> None:
     assert audit.unexpected == (Line("me-1", "core.purpose.unknown", "excused"),)
 
 
+def test_an_excused_violation_is_found_and_counted_apart() -> None:
+    audit = an_auditor(a_violation(status="excused"), expected=(an_expectation(status="excused"),)).audit()
+    assert audit.agrees
+    assert audit.found == audit.excused == {"core.purpose.unknown": 1}
+
+
 def test_a_repeat_of_one_violation_changes_nothing() -> None:
     assert an_auditor(a_violation(), a_violation()).audit().agrees
 
