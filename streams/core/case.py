@@ -3,7 +3,8 @@
 Rules:
 1. The facts of a row depend on that row and the views alone, never on its neighbours: batches may be cut anywhere.
 2. Registry facts come by combination, subject facts by person; both are small tables that rows index into.
-3. The feeds decide last: what rests on a source beyond its horizon becomes unknown, with its reason.
+3. The feeds decide last: what rests on a source beyond its horizon becomes unknown, with its reason. Where only an
+   absence is in doubt, that is every negative answer; what a record grants stands.
 4. A stranger has no records. Searched in the open (no active involvement) nobody can have agreed; at a gate the
    agreement or the notice given there decides; where neither is reported the answer is unknown.
 """
@@ -19,6 +20,7 @@ import polars as pl
 
 from schemas.vocabulary import SENSITIVE_ATTRIBUTES
 from streams.core.columns import COLUMN_TYPES
+from streams.core.condition import FactType
 from streams.core.context import Combination, Context, Contexts, index_at
 from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.feed import Horizon
@@ -189,16 +191,21 @@ def _subject_table(states: Sequence[State], names: Collection[str]) -> pl.DataFr
     columns: dict[str, pl.Series] = {}
     for name, fact_of in SUBJECT_FACTS.items():
         if name in names:
-            values = [None if state.why is not None else fact_of(state) for state in states]
+            reasons = [_reason(state, FACTS[name].source) for state in states]
+            values = [fact_of(state) if reason is None else None for state, reason in zip(states, reasons, strict=True)]
             columns[name] = _column(values, COLUMN_TYPES[FACTS[name].type])
-    reasons = _column([state.why for state in states], pl.String())
     for source in SUBJECT_SOURCES:
-        columns[why(source)] = reasons
+        columns[why(source)] = _column([_reason(state, source) for state in states], pl.String())
     columns[absent(Source.CONSENT)] = _column([state.rests_on_absence for state in states], pl.Boolean())
     columns[absent(Source.ENROLMENT)] = _column([False] * len(states), pl.Boolean())
     columns[absent(Source.RESTRICTION)] = _column([False] * len(states), pl.Boolean())
     columns["nobody"] = _column([state.stranger for state in states], pl.Boolean())
+    columns["silent"] = _column([state.silent for state in states], pl.Boolean())
     return pl.DataFrame(columns)
+
+
+def _reason(state: State, source: Source) -> Unknown | None:
+    return state.why or (state.why_consent if source is Source.CONSENT else None)
 
 
 SUBJECT_FACTS: Mapping[str, Callable[[State], object]] = {
@@ -342,11 +349,27 @@ def _masked(source: Source, horizons: Mapping[str, Horizon | None], names: Colle
     )
     fresh = controller.replace_strict({key: _bound(each, 1) for key, each in horizons.items()}, return_dtype=pl.Int64)
     missing = controller.is_in([key for key, each in horizons.items() if each is None])
-    beyond = ((instant >= fresh) | (pl.col(absent(source)) & (instant >= complete))) & APPLIES.get(source, pl.lit(True))
+    applies = APPLIES.get(source, pl.lit(True))
+    stale = (instant >= fresh) & applies
+    unearned = (instant >= complete) & pl.col(absent(source)) & applies
     ours = pl.col(why(source)).is_null() | (pl.col(why(source)) == Unknown.NOT_REGISTERED.value)
     reason = pl.when(missing).then(pl.lit(Unknown.FEED_MISSING.value)).otherwise(pl.lit(Unknown.FEED_BEHIND.value))
-    facts = {name: pl.when(~beyond).then(pl.col(name)) for name in names}
-    return facts | {why(source): pl.when(beyond & ours).then(reason).otherwise(pl.col(why(source)))}
+    facts = {name: pl.when(~(stale | (unearned & _negative(name)))).then(pl.col(name)) for name in names}
+    return facts | {why(source): pl.when((stale | unearned) & ours).then(reason).otherwise(pl.col(why(source)))}
+
+
+def _negative(name: str) -> pl.Expr:
+    """Whether a fact is the answer that a missing record gives; another record could not undo the others."""
+    if name == "consent_withdrawn":
+        # Not an accusation: while the feed keeps its promise, a consent on record is taken as not withdrawn.
+        return pl.col("silent")
+    match FACTS[name].type:
+        case FactType.BOOLEAN:
+            return ~pl.col(name)
+        case FactType.TEXTS:
+            return pl.col(name).list.len() == 0
+        case _:
+            return pl.lit(True)
 
 
 def _bound(horizon: Horizon | None, which: int) -> int:

@@ -57,6 +57,12 @@ class Context:
         if found.why is None:
             self.absent.add(source)
 
+    def follow(self, source: Source, other: Source) -> None:
+        """Note that nothing can be said of `source` because of what is missing of `other`."""
+        self.why[source] = self.why[other]
+        if other in self.absent:
+            self.absent.add(source)
+
     def used(self, source: Source, *records: RegistryRecord) -> None:
         """Note the records on which the facts of `source` rest."""
         self.records[source] = tuple(record.record_id for record in records)
@@ -66,10 +72,10 @@ def context_at(registry: Registry, combination: Combination, instant: int) -> Co
     """Everything the registry says about a combination at an instant."""
     context = Context()
     device = _device(context, registry, combination, instant)
-    site = _site(context, registry, device, instant)
+    _site(context, registry, device, instant)
     _controller(context, registry, combination, instant)
     purpose = _purpose(context, registry, combination, device, instant)
-    _notice(context, registry, combination, purpose, site, instant)
+    _notice(context, registry, combination, purpose, device, instant)
     _assessment(context, registry, purpose, instant)
     _authority(context, registry, combination, device, instant)
     _exception(context, registry, combination, device, instant)
@@ -93,16 +99,16 @@ def _device(context: Context, registry: Registry, wanted: Combination, instant: 
     return device
 
 
-def _site(context: Context, registry: Registry, device: DeviceRecord | None, instant: int) -> SiteRecord | None:
+def _site(context: Context, registry: Registry, device: DeviceRecord | None, instant: int) -> None:
     if device is None:
-        context.why[Source.SITE] = context.why[Source.DEVICE]
-        return None
+        context.follow(Source.SITE, Source.DEVICE)
+        return
     found = registry.find("site", device.site_id, instant)
     site = found.record
     if not isinstance(site, SiteRecord):
         context.missing(Source.SITE, found)
         context.facts["site_registered"] = None if found.why else False
-        return None
+        return
     context.used(Source.SITE, site, device)
     now = moment_of(instant)
     context.facts.update(
@@ -117,7 +123,6 @@ def _site(context: Context, registry: Registry, device: DeviceRecord | None, ins
         alternative_available=None if site.alternative_methods is None else bool(site.alternative_methods),
         face_required_by_law=site.face_required_by is not None,
     )
-    return site
 
 
 def _controller(context: Context, registry: Registry, wanted: Combination, instant: int) -> None:
@@ -166,34 +171,47 @@ def _notice(
     registry: Registry,
     wanted: Combination,
     purpose: PurposeRecord | None,
-    site: SiteRecord | None,
+    device: DeviceRecord | None,
     instant: int,
 ) -> None:
     if purpose is None:
-        context.why[Source.NOTICE] = context.why[Source.PURPOSE]
+        context.follow(Source.NOTICE, Source.PURPOSE)
         return
     papers, hidden = registry.papers("notice", purpose.id, instant)
-    notices = [paper for paper in papers if isinstance(paper, NoticeRecord) and _covers(paper, purpose, site)]
-    if not notices:
-        context.missing(Source.NOTICE, Found(why=hidden))
+    covers = [(paper, _covers(paper, purpose, device)) for paper in papers if isinstance(paper, NoticeRecord)]
+    notices = [paper for paper, covered in covers if covered]
     context.used(Source.NOTICE, *notices)
-    if notices or hidden is None:
-        context.facts.update(
-            notice_in_force=bool(notices),
-            notice_states_retention=any(notice.states_retention for notice in notices),
-            prompt_given=any(notice.id == wanted.notice_id for notice in notices),
-        )
+    if hidden is None and any(covered is None for _, covered in covers):
+        hidden = context.why[Source.DEVICE]
+    answers = {
+        "notice_in_force": bool(notices),
+        "notice_states_retention": any(notice.states_retention for notice in notices),
+    }
+    context.facts["prompt_given"] = False
+    if wanted.notice_id is not None:
+        answers["prompt_given"] = any(notice.id == wanted.notice_id for notice in notices)
+    # Each answer asks whether some notice says so: another notice could make a FALSE true, and no TRUE false.
+    context.facts.update({name: answer or (None if hidden else False) for name, answer in answers.items()})
+    if all(answers.values()):
+        return
+    if hidden is not None or not notices:
+        context.missing(Source.NOTICE, Found(why=hidden))
+    else:
+        context.absent.add(Source.NOTICE)
 
 
-def _covers(notice: NoticeRecord, purpose: PurposeRecord, site: SiteRecord | None) -> bool:
-    """Whether a notice about the purpose is the controller's, for its present method, and shown at the site."""
-    same = notice.controller_id == purpose.controller_id and notice.method_version == purpose.method_version
-    return same and (not notice.site_ids or (site is not None and site.id in notice.site_ids))
+def _covers(notice: NoticeRecord, purpose: PurposeRecord, device: DeviceRecord | None) -> bool | None:
+    """Whether a notice about the purpose is the controller's, for its present method, and shown where the device is."""
+    if notice.controller_id != purpose.controller_id or notice.method_version != purpose.method_version:
+        return False
+    if not notice.site_ids:
+        return True
+    return None if device is None else device.site_id in notice.site_ids
 
 
 def _assessment(context: Context, registry: Registry, purpose: PurposeRecord | None, instant: int) -> None:
     if purpose is None:
-        context.why[Source.ASSESSMENT] = context.why[Source.PURPOSE]
+        context.follow(Source.ASSESSMENT, Source.PURPOSE)
         return
     papers, hidden = registry.papers("assessment", purpose.id, instant)
     current = [

@@ -39,8 +39,9 @@ class Document:
 
 def read_document(text: str, file: str) -> Document:
     """The document that a YAML text holds; raises `RulebookErrors` naming each line that is wrong."""
-    loader = yaml.SafeLoader(text)
+    loader: yaml.SafeLoader | None = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             raise RulebookErrors((RulebookError("expected a document, got nothing", place=Place(file, 1)),))
@@ -50,10 +51,11 @@ def read_document(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         raise RulebookErrors((RulebookError(f"expected YAML: {error.problem}", place=Place(file, line)),)) from None
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, RecursionError):
         raise RulebookErrors((RulebookError("expected YAML", place=Place(file, 1)),)) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if problems:
         raise RulebookErrors(tuple(problems))
     return Document(file, data, lines)
@@ -71,7 +73,7 @@ def _construct(
     if isinstance(node, yaml.MappingNode):
         found: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
+            key = _value(loader, key_node, problems, file)
             line = key_node.start_mark.line + 1
             if not isinstance(key, Hashable) or key in found:
                 problems.append(RulebookError(f"expected the key {key!r} once", place=Place(file, line)))
@@ -85,7 +87,17 @@ def _construct(
         ]
     if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
         lines[*path, BODY] = node.start_mark.line + 2
-    return loader.construct_object(node, deep=True)
+    return _value(loader, node, problems, file)
+
+
+def _value(loader: yaml.SafeLoader, node: yaml.Node, problems: list[RulebookError], file: str) -> Any:
+    """The plain value of a node; one that looks like a date or a number and is none becomes a problem."""
+    try:
+        return loader.construct_object(node, deep=True)
+    except ValueError:
+        place = Place(file, node.start_mark.line + 1)
+        problems.append(RulebookError(f"expected a value of the type {node.tag.rpartition(':')[2]}", place=place))
+        return None
 
 
 BODY = "\x00body"

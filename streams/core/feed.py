@@ -7,6 +7,8 @@ Rules:
    everything that rests on it is unknown, so a feed that stops is seen within its `max_lag`.
 3. A kind that no feed covers is unknown for ever (`feed_missing`).
 4. Of several heartbeats of one feed the latest by `valid_from` counts, whatever the order of arrival.
+5. A feed that was retired, and complete to its end, limits no other feed; where it was the last that covered a kind,
+   nothing can be said from its end on.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from schemas.registry import FeedRecord
-from streams.core.instant import NEVER, SECOND, micros
+from streams.core.instant import SECOND, micros
 
 
 class Horizon(NamedTuple):
@@ -57,24 +59,37 @@ class Feeds:
         """The latest heartbeat of each feed, by id."""
         return tuple(self._latest[feed_id] for feed_id in sorted(self._latest))
 
+    def behind(self, now: int) -> dict[str, int]:
+        """By how many microseconds each feed, by id, has broken its promise at `now`; 0 where it keeps it."""
+        return {
+            feed.id: 0 if _retired(feed) else max(0, now - _horizon(feed).fresh_until) for feed in self._latest.values()
+        }
+
     def _narrowest(self, controller_id: str, kind: str) -> Horizon | None:
         covering = [
-            horizon_of(feed)
+            feed
             for feed in self._latest.values()
             if kind in feed.covers and feed.controller_id in (None, controller_id)
         ]
         if not covering:
             return None
-        return Horizon(min(each.complete_until for each in covering), min(each.fresh_until for each in covering))
+        horizons = [_horizon(feed) for feed in covering if not _retired(feed)]
+        if not horizons:
+            last = max(micros(feed.valid_until) for feed in covering if feed.valid_until is not None)
+            return Horizon(last, last)
+        return Horizon(min(each.complete_until for each in horizons), min(each.fresh_until for each in horizons))
 
 
-def horizon_of(feed: FeedRecord) -> Horizon:
-    """How far one heartbeat reaches; a feed that was retired (`valid_until`) limits nothing before its end."""
+def _horizon(feed: FeedRecord) -> Horizon:
     complete = micros(feed.complete_until)
-    if feed.valid_until is not None and complete >= micros(feed.valid_until):
-        return Horizon(NEVER, NEVER)
     return Horizon(complete, complete + feed.max_lag_seconds * SECOND)
 
 
+def _retired(feed: FeedRecord) -> bool:
+    """Whether a feed has ended and said all that it had to say."""
+    return feed.valid_until is not None and feed.complete_until >= feed.valid_until
+
+
 def _order(feed: FeedRecord) -> tuple[object, ...]:
-    return (feed.valid_from, feed.record_version, feed.complete_until, feed.record_id)
+    # The whole content last: two heartbeats that differ must have one winner, in whatever order they come.
+    return (feed.valid_from, feed.record_version, feed.complete_until, feed.record_id, feed.to_json())

@@ -56,8 +56,9 @@ class Registry:
 
     def mark_unreadable(self, key: str) -> None:
         """Remember that the newest record of `key` cannot be read, so that the thing is unknown until replaced."""
-        self._unreadable.add(key)
-        self.revision += 1
+        if key not in self._unreadable:
+            self._unreadable.add(key)
+            self.revision += 1
 
     def find(self, kind: str, thing: str, instant: int) -> Found:
         """The record of `kind/thing` in force at `instant`."""

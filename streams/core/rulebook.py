@@ -50,7 +50,10 @@ class Excuse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One revision of one rule, compiled; equal only to itself; `from_instant` and `until_instant` bound it half-open, in microseconds."""
+    """One revision of one rule, compiled; equal only to itself.
+
+    `from_instant` and `until_instant` bound it half-open, in microseconds.
+    """
 
     id: str
     revision: int
@@ -106,6 +109,7 @@ class Rulebook:
 def load(texts: Iterable[tuple[str, str]]) -> Rulebook:
     """The rulebook of `(file name, text)` pairs; raises `RulebookErrors` with every problem of every file."""
     rules: dict[tuple[str, int], Rule] = {}
+    seen: set[tuple[str, int]] = set()
     packs: dict[str, str] = {}
     problems: list[RulebookError] = []
     for file, text in texts:
@@ -125,11 +129,12 @@ def load(texts: Iterable[tuple[str, str]]) -> Rulebook:
             except RulebookErrors as error:
                 problems.extend(error.problems)
                 continue
-            if (rule.id, rule.revision) in rules:
+            if (rule.id, rule.revision) in seen:
                 problems.append(
                     RulebookError(f"rule {rule.id} revision {rule.revision} stands twice", place=document.place(path))
                 )
-            elif rule_shape.mode != "off":
+            seen.add((rule.id, rule.revision))
+            if rule_shape.mode != "off":
                 rules[rule.id, rule.revision] = rule
     if problems:
         raise RulebookErrors(tuple(problems))

@@ -19,6 +19,8 @@ from streams.core.instant import NEVER, micros
 from streams.core.timeline import Statement, Statements
 
 SEPARATE = frozenset({"separate", "written"})
+SEGMENTS_MAX = 64
+"""Combinations of controller and purpose kept a person; a flood of made-up purposes must not fill the memory."""
 
 
 class State(NamedTuple):
@@ -34,11 +36,18 @@ class State(NamedTuple):
     restricted: bool = False
     stranger: bool = False
     """Nobody we could have a record of; what was agreed on the spot is all there is."""
+    why_consent: Unknown | None = None
+    """Why consent alone cannot be said."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether no record says anything of consent."""
+        return not (self.forms or self.withdrawn)
 
     @property
     def rests_on_absence(self) -> bool:
-        """Whether "no consent" is said because no record was found."""
-        return not (self.forms or self.withdrawn or self.stranger or self.why)
+        """Whether what is not consented to is said because no record was found; a withdrawal is a record."""
+        return not (self.withdrawn or self.stranger or self.why or self.why_consent)
 
 
 class History(Statements[SubjectRecord]):
@@ -59,15 +68,50 @@ class History(Statements[SubjectRecord]):
         """The interned state at `instant`."""
         segments = self._segments.get((controller_id, purpose_id))
         if segments is None:
+            if len(self._segments) >= SEGMENTS_MAX:
+                self._segments.clear()
             segments = self._segments[controller_id, purpose_id] = self._cut(histories, controller_id, purpose_id)
         starts, states = segments
         return states[bisect_right(starts, instant) - 1]
 
+    def consent_records(self, controller_id: str, purpose_id: str | None, instant: int) -> list[str]:
+        """The ids of the consents to a purpose that are in force, or of the withdrawals that ended them."""
+        own = self._towards(controller_id)
+        consents = [record.record_id for record in consents_in_force(own, purpose_id, instant)]
+        if consents:
+            return consents
+        last = last_withdrawal(own, purpose_id, instant)
+        if last is None or _given_after(own, purpose_id, last, instant):
+            return []
+        return [each.record_id for each in own if each.valid_from == last and _withdraws(each.content, purpose_id)]
+
+    def enrolment_records(self, controller_id: str, instant: int) -> list[str]:
+        """The id of the enrolment that tells the age at an instant."""
+        last = _last_enrolment(self._towards(controller_id), instant)
+        return [] if last is None else [last.record_id]
+
+    def restriction_records(self, controller_id: str, instant: int) -> list[str]:
+        """The ids of the restrictions in force."""
+        return [each.record_id for each in self._towards(controller_id) if _restricts(each, instant)]
+
+    def _towards(self, controller_id: str) -> list[Statement[SubjectRecord]]:
+        return [statement for statement in self if statement.content.controller_id == controller_id]
+
     def _cut(self, histories: Histories, controller_id: str, purpose_id: str | None) -> tuple[list[int], list[int]]:
-        own = [statement for statement in self if statement.content.controller_id == controller_id]
+        own = self._towards(controller_id)
         edges = {edge for each in own for edge in (each.valid_from, each.valid_until) if edge < NEVER}
         starts = [-NEVER, *sorted(edges)]
-        return starts, [histories.intern(self._state(own, purpose_id, start)) for start in starts]
+        return starts, [histories.intern(self._state_of(own, purpose_id, start)) for start in starts]
+
+    def _state_of(self, own: list[Statement[SubjectRecord]], purpose_id: str | None, instant: int) -> State:
+        """The state towards a purpose; where none is named, consent is known only if all purposes agree on it."""
+        state = self._state(own, purpose_id, instant)
+        if purpose_id is not None:
+            return state
+        named = {each for statement in own for each in getattr(statement.content, "purposes", ())}
+        if all(self._state(own, each, instant) == state for each in named):
+            return state
+        return State(why_consent=Unknown.NOT_REPORTED, age_band=state.age_band, restricted=state.restricted)
 
     def _state(self, own: list[Statement[SubjectRecord]], purpose_id: str | None, instant: int) -> State:
         if self.unreadable:
@@ -86,9 +130,7 @@ class History(Statements[SubjectRecord]):
             ),
             withdrawn=withdrawn is not None and not _given_after(own, purpose_id, withdrawn, instant),
             age_band=None if enrolled is None or enrolled.age_band == "unknown" else enrolled.age_band,
-            restricted=any(
-                isinstance(each.content, Restriction) and each.valid_from <= instant < each.valid_until for each in own
-            ),
+            restricted=any(_restricts(each, instant) for each in own),
         )
 
 
@@ -161,14 +203,17 @@ def consents_in_force(
 
 def last_withdrawal(own: list[Statement[SubjectRecord]], purpose_id: str | None, instant: int) -> int | None:
     """The instant of the latest withdrawal at or before `instant` that covers a purpose."""
-    instants = [
-        each.valid_from
-        for each in own
-        if isinstance(each.content, ConsentWithdrawn)
-        and (not each.content.purposes or purpose_id in each.content.purposes)
-        and each.valid_from <= instant
-    ]
+    instants = [each.valid_from for each in own if each.valid_from <= instant and _withdraws(each.content, purpose_id)]
     return max(instants, default=None)
+
+
+def _withdraws(record: SubjectRecord, purpose_id: str | None) -> bool:
+    """Whether a record withdraws consent to a purpose; a withdrawal that names none is about all."""
+    return isinstance(record, ConsentWithdrawn) and (not record.purposes or purpose_id in record.purposes)
+
+
+def _restricts(statement: Statement[SubjectRecord], instant: int) -> bool:
+    return isinstance(statement.content, Restriction) and statement.valid_from <= instant < statement.valid_until
 
 
 def _given_after(own: list[Statement[SubjectRecord]], purpose_id: str | None, withdrawn: int, instant: int) -> bool:

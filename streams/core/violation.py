@@ -2,17 +2,17 @@
 
 Rules:
 1. The id is a digest of rule, revision, controller, event and subject; nothing of time, place in the log or worker.
-2. The deciding records are those in force at the match behind every source that the rule asks, sorted by id.
+2. The deciding records are those in force at the match behind every source that the rule asks, sorted by id; where no
+   consent is in force, the withdrawal that ended it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction
 from schemas.verdict import Violation
 from streams.core.case import COMBINATION, Views
 from streams.core.context import Combination, index_at
@@ -77,23 +77,13 @@ def deciding_records(rule: Rule, row: dict[str, Any], views: Views) -> tuple[str
     return tuple(sorted(found | set(_subject_records(sources, row, views, instant))))
 
 
-def _subject_records(sources: Iterable[Source], row: dict[str, Any], views: Views, instant: int) -> Iterator[str]:
+def _subject_records(sources: Collection[Source], row: dict[str, Any], views: Views, instant: int) -> Iterator[str]:
     history = None if row["subject_ref"] is None else views.histories.history(row["subject_ref"])
-    for statement in history or ():
-        record = statement.content
-        if record.controller_id != row["controller_id"] or statement.valid_from > instant:
-            continue
-        consent = isinstance(record, ConsentGiven | ConsentWithdrawn)
-        if (
-            (Source.CONSENT in sources and consent and _concerns(record, row["purpose_id"]))
-            or (Source.ENROLMENT in sources and isinstance(record, Enrolment))
-            or (Source.RESTRICTION in sources and isinstance(record, Restriction) and instant < statement.valid_until)
-        ):
-            yield record.record_id
-
-
-def _concerns(record: object, purpose_id: str | None) -> bool:
-    """Whether a consent or a withdrawal is about a purpose; a withdrawal that names none is about all."""
-    if isinstance(record, ConsentWithdrawn) and not record.purposes:
-        return True
-    return isinstance(record, ConsentGiven | ConsentWithdrawn) and purpose_id in record.purposes
+    if history is None:
+        return
+    if Source.CONSENT in sources:
+        yield from history.consent_records(row["controller_id"], row["purpose_id"], instant)
+    if Source.ENROLMENT in sources:
+        yield from history.enrolment_records(row["controller_id"], instant)
+    if Source.RESTRICTION in sources:
+        yield from history.restriction_records(row["controller_id"], instant)
