@@ -126,7 +126,7 @@ RECORDS: st.SearchStrategy[bytes | None] = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(RECORDS, max_size=8))
 def test_a_batch_says_what_the_contract_says_of_each_record_alone(values: list[bytes | None]) -> None:
     decoded = decode(values)
@@ -173,8 +173,8 @@ def test_a_batch_is_the_sum_of_its_parts(values: list[bytes | None], size: int) 
     assert [(each.row, str(each.error)) for each in whole.refused] == refused
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(documents(MatchEvent), min_size=1, max_size=20))
+@settings(max_examples=50, deadline=None)
+@given(st.lists(documents(MatchEvent), min_size=1, max_size=8))
 def test_what_our_own_gateway_writes_takes_the_fast_lane(found: list[dict[str, Any]]) -> None:
     values = [MATCH.fit(each).to_json() for each in found]
     slow = [value for value in values if b"e-" in value.replace(b'":', b"").lower()]
