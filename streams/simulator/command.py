@@ -7,13 +7,13 @@ Rules:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from streams.settings import load_settings
 from streams.simulator.log import finite_steps, simulated_log, write
+from streams.simulator.pace import Pace
 from streams.simulator.publisher import Publisher
 from streams.simulator.simulation import Simulation
 
@@ -37,11 +37,11 @@ def run_simulate(out: str, *, seconds: float, seed: int, rate: float | None, say
 def _onto_broker(*, seconds: float, seed: int, rate: float, say: Callable[[str], None]) -> int:
     settings = load_settings()
     simulation = Simulation(seed, datetime.now(UTC), rate)
-    expected = 0
+    pace, expected = Pace(), 0
     with Publisher(settings.brokers, settings.prefix) as publisher:
         publisher.publish_opening(simulation.opening())
         for step in finite_steps(simulation, datetime.now(UTC), seconds):
-            time.sleep(max(0.0, (step.at - datetime.now(UTC)).total_seconds()))
+            pace.wait(step)
             publisher.publish(step)
             expected += len(step.expectations)
         sent = ", ".join(f"{count} {topic}" for topic, count in publisher.sent.items())

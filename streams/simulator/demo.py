@@ -32,6 +32,7 @@ from streams.settings import Settings, load_settings
 from streams.simulator.auditor import Auditor
 from streams.simulator.broker import NOTICE, EmbeddedBroker, free_port
 from streams.simulator.follower import Follower
+from streams.simulator.pace import Pace
 from streams.simulator.publisher import Publisher
 from streams.simulator.scoreboard import Scoreboard
 from streams.simulator.simulation import Simulation, Step
@@ -47,7 +48,11 @@ SHORTEST_SECONDS = 2.0
 QUIET_SECONDS = 1.0
 """So long nothing unexpected may come after the last expected verdict."""
 METRICS_SECONDS = 0.5
-SESSION_TIMEOUT_SECONDS = 6
+OPTIONS = {
+    "session_timeout_seconds": "6",  # the embedded broker lets a join take half of it
+    "hold_seconds": "10",  # a machine that is busy with all of this at once may read heartbeats late
+}
+"""Settings of the demo's worker that differ from the defaults."""
 READY = "the worker is ready"
 
 
@@ -119,7 +124,7 @@ def run_demo(*, seconds: float | None, seed: int, rate: float | None = None, as_
         stack.enter_context(_stopping(stop))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consentinel-demo-")))
         broker = stack.enter_context(EmbeddedBroker())
-        options = {"broker": broker.bootstrap, "session_timeout_seconds": str(SESSION_TIMEOUT_SECONDS)}
+        options = {"broker": broker.bootstrap, **OPTIONS}
         settings = load_settings(**options)
         create(settings)
         worker = stack.enter_context(WorkerChild(options, port=free_port(), log=folder / "worker.log"))
@@ -174,11 +179,11 @@ def _perform(stage: Stage, simulation: Simulation, stop: Stop, live: Live) -> No
     """Write step after step at the pace of the wall clock, until the end, and what has begun by then."""
     stage.look(now=True)
     stage.began = time.monotonic()
+    pace = Pace()
     if stop.at is not None:
         stop.at = max(stop.at, stage.began + SHORTEST_SECONDS)
     for step in _until(stop, simulation):
-        while (early := (step.at - datetime.now(UTC)).total_seconds()) > 0:
-            time.sleep(min(early, 0.05))
+        pace.wait(step)
         stage.publisher.publish(step)
         stage.auditor.expect(step.expectations)
         stage.board.sent = stage.sent
