@@ -153,7 +153,8 @@ class LogReader:
 
     async def _place(self, consumer: AIOKafkaConsumer) -> bool:
         """Take all partitions and seek each to the frontier; False when the topic is not there yet."""
-        await consumer.topics()
+        # Tracked by name: a client without a group knows only the topics it was told to track.
+        await consumer._client.set_topics([self.topic])  # noqa: SLF001
         partitions = consumer.partitions_for_topic(self.topic)
         if not partitions:
             logger.warning("waiting for the topic %s", self.topic)
@@ -211,7 +212,8 @@ class LogReader:
             message = f"offset {position} is to be read next, but the log ends at {end}"
             raise TruncatedLogError(message, place=Place(f"{self.topic}/{tp.partition}"))
         # An open transaction hides what lies behind the last stable offset from every reader.
-        visible_end = consumer.last_stable_offset(tp) or end
+        stable = consumer.last_stable_offset(tp)
+        visible_end = end if stable is None or stable < 0 else stable
         # The end as a fetch reports it: in its list of offsets the embedded broker gives the last batch its first one.
         self._targets.setdefault(tp.partition, visible_end)
         if position >= visible_end:
