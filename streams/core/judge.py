@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import and_
 
 import polars as pl
@@ -51,25 +51,24 @@ class Verdicts:
     cases: pl.DataFrame
     outcomes: pl.DataFrame
     failed: frozenset[str] = frozenset()
+    _counts: dict[Rule, dict[Outcome, int]] = field(default_factory=dict)
 
     def counts(self) -> Mapping[Rule, Mapping[Outcome, int]]:
         """How often each rule said what; every outcome is there, zeros too."""
-        sums = self.outcomes.select(
-            (pl.col(rule.column) == outcome.value).sum().alias(f"{rule.column}|{outcome.value}")
-            for rule in self.rules
-            for outcome in Outcome
-        )
-        numbers = sums.row(0) if self.rules else ()
-        width = len(Outcome)
-        return {
-            rule: dict(zip(Outcome, numbers[index * width : (index + 1) * width], strict=True))
-            for index, rule in enumerate(self.rules)
-        }
+        if self.rules and not self._counts:
+            numbers = self.outcomes.select(_sums(self.rules)).row(0)
+            width = len(Outcome)
+            for index, rule in enumerate(self.rules):
+                said = numbers[index * width : (index + 1) * width]
+                self._counts[rule] = dict(zip(Outcome, said, strict=True))
+        return self._counts
 
     def found(self, *outcomes: Outcome) -> Iterator[tuple[int, Rule, Outcome]]:
         """Row, rule and outcome wherever one of `outcomes` was said, rule by rule in row order."""
         wanted = [outcome.value for outcome in outcomes]
-        for rule in self.rules:
+        for rule, counts in self.counts().items():
+            if not any(counts[outcome] for outcome in outcomes):
+                continue
             column = self.outcomes[rule.column]
             rows = column.is_in(wanted).arg_true()
             for row, value in zip(rows.to_list(), column[rows].to_list(), strict=True):
@@ -78,18 +77,17 @@ class Verdicts:
     def undetermined(self) -> Counter[tuple[Rule, str]]:
         """How many cases each rule left undetermined, by the reason."""
         found: Counter[tuple[Rule, str]] = Counter()
-        for rule in self.rules:
-            open_cases = self.cases.filter(self.outcomes[rule.column] == Outcome.UNDETERMINED.value)
-            if open_cases.is_empty():
+        for rule, counts in self.counts().items():
+            if not counts[Outcome.UNDETERMINED]:
                 continue
             if rule.column in self.failed:
-                found[rule, Unknown.RULE_FAILED.value] = open_cases.height
+                found[rule, Unknown.RULE_FAILED.value] = counts[Outcome.UNDETERMINED]
                 continue
+            open_cases = self.cases.filter(self.outcomes[rule.column] == Outcome.UNDETERMINED.value)
             reasons = open_cases.select(_reason(rule)).to_series().value_counts()
             for reason, count in reasons.iter_rows():
                 found[rule, reason] += count
         return found
-
 
     def reason(self, rule: Rule, row: Mapping[str, object]) -> str:
         """Why one undetermined case is; the same reason that `undetermined` counts."""
@@ -106,9 +104,9 @@ def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Verdicts:
     rules = rulebook.of_kind(kind)
     span = _span(cases)
     try:
-        outcomes = cases.lazy().select(_outcome(rule, span) for rule in rules).collect()
+        outcomes = cases.select([_outcome(rule, *_bounds(rule, span)) for rule in rules])
         return Verdicts(kind, rules, cases, outcomes)
-    except (Exception, pl.exceptions.PanicException):  # whatever a rule does, the others are judged
+    except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - whatever a rule does, the others are judged
         return _judge_apart(cases, kind, rules, span)
 
 
@@ -118,8 +116,8 @@ def _judge_apart(cases: pl.DataFrame, kind: CaseKind, rules: Sequence[Rule], spa
     failed: set[str] = set()
     for rule in rules:
         try:
-            columns.append(cases.lazy().select(_outcome(rule, span)).collect().to_series())
-        except (Exception, pl.exceptions.PanicException):  # promise 6: a failing rule is undetermined
+            columns.append(cases.select(_outcome(rule, *_bounds(rule, span))).to_series())
+        except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - a failing rule is undetermined
             failed.add(rule.column)
             columns.append(pl.Series(rule.column, [Outcome.UNDETERMINED.value] * cases.height, dtype=pl.UInt8))
     return Verdicts(kind, tuple(rules), cases, pl.DataFrame(columns), frozenset(failed))
@@ -136,8 +134,15 @@ def _span(cases: pl.DataFrame) -> tuple[int, int]:
     return first, last
 
 
-def _outcome(rule: Rule, span: tuple[int, int]) -> pl.Expr:
-    applies = _applies(rule, span)
+def _bounds(rule: Rule, span: tuple[int, int]) -> tuple[bool, bool]:
+    """Whether the first and the last day of a rule cut the span, so that rows must be asked."""
+    return rule.from_instant > span[0], rule.until_instant <= span[1]
+
+
+@lru_cache(maxsize=4_096)
+def _outcome(rule: Rule, asks_first: bool, asks_last: bool) -> pl.Expr:
+    """The outcome of a rule as one expression; kept, since building sixty of them costs more than computing them."""
+    applies = _applies(rule, asks_first, asks_last)
     breach = to_polars(rule.condition.root)
     said = pl.when(~breach).then(_code(Outcome.CLEAR)).when(breach.is_null()).then(_code(Outcome.UNDETERMINED))
     if rule.excuses:
@@ -161,12 +166,12 @@ def _code(outcome: Outcome) -> pl.Expr:
     return pl.lit(outcome.value, dtype=pl.UInt8)
 
 
-def _applies(rule: Rule, span: tuple[int, int]) -> pl.Expr | None:
-    """Whether the rule applies to a row; None where it applies to every row of the span."""
+def _applies(rule: Rule, asks_first: bool, asks_last: bool) -> pl.Expr | None:
+    """Whether the rule applies to a row; None where it applies to every row."""
     parts: list[pl.Expr] = []
-    if rule.from_instant > span[0]:
+    if asks_first:
         parts.append(pl.col("occurred_at").dt.epoch("us") >= rule.from_instant)
-    if rule.until_instant <= span[1]:
+    if asks_last:
         parts.append(pl.col("occurred_at").dt.epoch("us") < rule.until_instant)
     if rule.judges == "probe":
         parts.append(pl.col("rank") == 0)
@@ -190,6 +195,17 @@ def _asked(rule: Rule) -> list[str]:
     return list(dict.fromkeys([*selecting, *rule.facts]))
 
 
+@lru_cache(maxsize=4_096)
+def _sums(rules: tuple[Rule, ...]) -> list[pl.Expr]:
+    """One sum for each rule and outcome, in that order."""
+    return [
+        (pl.col(rule.column) == outcome.value).sum().alias(f"{rule.column}|{outcome.value}")
+        for rule in rules
+        for outcome in Outcome
+    ]
+
+
+@lru_cache(maxsize=4_096)
 def _reason(rule: Rule) -> pl.Expr:
     """Why an undetermined case is: the reason of the first fact asked that is unknown."""
     reasons = [pl.when(pl.col(name).is_null()).then(_fact_reason(name)) for name in _asked(rule)]

@@ -5,12 +5,14 @@ Rules:
 2. Consent counts from its own instant up to its end; a withdrawal ends, at its own instant, every consent that it
    covers and that began then or before (PIPL Art. 15; at one instant withdrawal wins).
 3. A state holds on a half-open stretch of time; states are interned, so a case carries a small integer.
+4. Of a record only its claim is kept, once for all persons who make the same: a million records must fit a worker,
+   and the first case of a person must not cost more than the others.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction, SubjectRecord
@@ -50,7 +52,80 @@ class State(NamedTuple):
         return not (self.withdrawn or self.stranger or self.why or self.why_consent)
 
 
-class History(Statements[SubjectRecord]):
+class Claim(NamedTuple):
+    """What of one record decides, without its id and times."""
+
+    kind: str
+    controller_id: str
+    purposes: tuple[str, ...] = ()
+    form: str = ""
+    giver: str = ""
+    actions: tuple[str, ...] = ()
+    age_band: str | None = None
+
+    def gives(self, purpose_id: str | None) -> bool:
+        """Whether it is a consent to a purpose."""
+        return self.kind == GIVEN and purpose_id in self.purposes
+
+    def withdraws(self, purpose_id: str | None) -> bool:
+        """Whether it withdraws consent to a purpose; a withdrawal that names none is about all."""
+        return self.kind == WITHDRAWN and (not self.purposes or purpose_id in self.purposes)
+
+
+GIVEN, WITHDRAWN, ENROLLED, RESTRICTED, OTHER = "given", "withdrawn", "enrolled", "restricted", "other"
+Own = list[Statement[Claim]]
+
+
+def claim_of(record: SubjectRecord) -> Claim:
+    """The claim of a record."""
+    match record:
+        case ConsentGiven(controller_id=controller, purposes=purposes):
+            return Claim(GIVEN, controller, purposes, record.consent_form, record.giver, record.actions)
+        case ConsentWithdrawn(controller_id=controller, purposes=purposes):
+            return Claim(WITHDRAWN, controller, purposes)
+        case Enrolment(controller_id=controller, age_band=band):
+            return Claim(ENROLLED, controller, age_band=None if band == "unknown" else band)
+        case Restriction(controller_id=controller):
+            return Claim(RESTRICTED, controller)
+    return Claim(OTHER, record.controller_id)
+
+
+class InForce(NamedTuple):
+    """What of a person's statements is in force towards one controller and purpose at one instant."""
+
+    consents: frozenset[Claim]
+    withdrawn: bool
+    age_band: str | None
+    restricted: bool
+
+
+def in_force(own: Own, purpose_id: str | None, instant: int) -> InForce:
+    """One pass over the statements towards one controller."""
+    given: Own = []
+    last_withdrawal, last_enrolment = -NEVER, (-NEVER, "")
+    age_band: str | None = None
+    restricted = False
+    for each in own:
+        claim = each.content
+        if each.valid_from > instant:
+            continue
+        if claim.kind == GIVEN:
+            if purpose_id in claim.purposes:
+                given.append(each)
+        elif claim.kind == WITHDRAWN:
+            if claim.withdraws(purpose_id):
+                last_withdrawal = max(last_withdrawal, each.valid_from)
+        elif claim.kind == ENROLLED:
+            if (each.valid_from, each.record_id) > last_enrolment:
+                last_enrolment, age_band = (each.valid_from, each.record_id), claim.age_band
+        elif claim.kind == RESTRICTED:
+            restricted = restricted or instant < each.valid_until
+    since = [each for each in given if each.valid_from > last_withdrawal]
+    consents = frozenset([each.content for each in since if instant < each.valid_until])
+    return InForce(consents, last_withdrawal > -NEVER and not since, age_band, restricted)
+
+
+class History(Statements[Claim]):
     """All statements about one person."""
 
     __slots__ = ("_segments", "unreadable")
@@ -76,80 +151,90 @@ class History(Statements[SubjectRecord]):
 
     def consent_records(self, controller_id: str, purpose_id: str | None, instant: int) -> list[str]:
         """The ids of the consents to a purpose that are in force, or of the withdrawals that ended them."""
-        own = self._towards(controller_id)
-        consents = [record.record_id for record in consents_in_force(own, purpose_id, instant)]
-        if consents:
-            return consents
-        last = last_withdrawal(own, purpose_id, instant)
-        if last is None or _given_after(own, purpose_id, last, instant):
-            return []
-        return [each.record_id for each in own if each.valid_from == last and _withdraws(each.content, purpose_id)]
+        begun = [each for each in self._towards(controller_id) if each.valid_from <= instant]
+        last = max((each.valid_from for each in begun if each.content.withdraws(purpose_id)), default=-NEVER)
+        since = [each for each in begun if each.content.gives(purpose_id) and each.valid_from > last]
+        if since:
+            return [each.record_id for each in since if instant < each.valid_until]
+        return [each.record_id for each in begun if each.valid_from == last and each.content.withdraws(purpose_id)]
 
     def enrolment_records(self, controller_id: str, instant: int) -> list[str]:
         """The id of the enrolment that tells the age at an instant."""
-        last = _last_enrolment(self._towards(controller_id), instant)
+        own = self._towards(controller_id)
+        begun = [each for each in own if each.content.kind == ENROLLED and each.valid_from <= instant]
+        last = max(begun, key=lambda each: (each.valid_from, each.record_id), default=None)
         return [] if last is None else [last.record_id]
 
     def restriction_records(self, controller_id: str, instant: int) -> list[str]:
         """The ids of the restrictions in force."""
-        return [each.record_id for each in self._towards(controller_id) if _restricts(each, instant)]
+        own = [each for each in self._towards(controller_id) if each.content.kind == RESTRICTED]
+        return [each.record_id for each in own if each.valid_from <= instant < each.valid_until]
 
-    def _towards(self, controller_id: str) -> list[Statement[SubjectRecord]]:
+    def _towards(self, controller_id: str) -> Own:
         return [statement for statement in self if statement.content.controller_id == controller_id]
 
     def _cut(self, histories: Histories, controller_id: str, purpose_id: str | None) -> tuple[list[int], list[int]]:
-        own = self._towards(controller_id)
-        edges = {edge for each in own for edge in (each.valid_from, each.valid_until) if edge < NEVER}
-        starts = [-NEVER, *sorted(edges)]
-        return starts, [histories.intern(self._state_of(own, purpose_id, start)) for start in starts]
-
-    def _state_of(self, own: list[Statement[SubjectRecord]], purpose_id: str | None, instant: int) -> State:
-        """The state towards a purpose; where none is named, consent is known only if all purposes agree on it."""
-        state = self._state(own, purpose_id, instant)
-        if purpose_id is not None:
-            return state
-        named = {each for statement in own for each in getattr(statement.content, "purposes", ())}
-        if all(self._state(own, each, instant) == state for each in named):
-            return state
-        return State(why_consent=Unknown.NOT_REPORTED, age_band=state.age_band, restricted=state.restricted)
-
-    def _state(self, own: list[Statement[SubjectRecord]], purpose_id: str | None, instant: int) -> State:
         if self.unreadable:
-            return State(why=Unknown.RECORD_UNREADABLE)
+            return [-NEVER], [histories.intern(State(why=Unknown.RECORD_UNREADABLE))]
         if self.conflicting:
-            return State(why=Unknown.CONFLICT)
-        consents = tuple(consents_in_force(own, purpose_id, instant))
-        withdrawn = last_withdrawal(own, purpose_id, instant)
-        enrolled = _last_enrolment(own, instant)
-        return State(
-            forms=_words(consent.consent_form for consent in consents),
-            givers=_words(consent.giver for consent in consents),
-            actions=_words(action for consent in consents for action in consent.actions),
-            separate_actions=_words(
-                action for consent in consents if consent.consent_form in SEPARATE for action in consent.actions
-            ),
-            withdrawn=withdrawn is not None and not _given_after(own, purpose_id, withdrawn, instant),
-            age_band=None if enrolled is None or enrolled.age_band == "unknown" else enrolled.age_band,
-            restricted=any(_restricts(each, instant) for each in own),
-        )
+            return [-NEVER], [histories.intern(State(why=Unknown.CONFLICT))]
+        own = self._towards(controller_id)
+        edges = {edge for each in own for edge in (each.valid_from, each.valid_until)}
+        edges.discard(NEVER)
+        starts = [-NEVER, *sorted(edges)]
+        if purpose_id is None:
+            return starts, [histories.intern(_towards_no_purpose(own, start)) for start in starts]
+        return starts, [histories.state_of(in_force(own, purpose_id, start)) for start in starts]
+
+
+def _towards_no_purpose(own: Own, instant: int) -> State:
+    """The state where no purpose is named: consent is known only if all purposes agree on it."""
+    state = _state(in_force(own, None, instant))
+    named = {purpose for each in own for purpose in each.content.purposes}
+    if all(_state(in_force(own, purpose, instant)) == state for purpose in named):
+        return state
+    return State(why_consent=Unknown.NOT_REPORTED, age_band=state.age_band, restricted=state.restricted)
+
+
+def _state(found: InForce) -> State:
+    separate = [claim for claim in found.consents if claim.form in SEPARATE]
+    return State(
+        forms=_words(claim.form for claim in found.consents),
+        givers=_words(claim.giver for claim in found.consents),
+        actions=_words(action for claim in found.consents for action in claim.actions),
+        separate_actions=_words(action for claim in separate for action in claim.actions),
+        withdrawn=found.withdrawn,
+        age_band=found.age_band,
+        restricted=found.restricted,
+    )
+
+
+def _words(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(words)))
 
 
 class Histories:
-    """The histories of all persons of a view, and the states they share."""
+    """The histories of all persons of a view, and the claims and states they share."""
 
-    __slots__ = ("_by_ref", "_ids", "states")
+    __slots__ = ("_by_ref", "_claims", "_ids", "_in_force", "states")
 
     def __init__(self) -> None:
         self._by_ref: dict[str, History] = {}
+        self._claims: dict[Claim, Claim] = {}
+        self._in_force: dict[InForce, int] = {}
         self.states: list[State] = [State()]
         self._ids: dict[State, int] = {self.states[0]: 0}
 
     def add(self, record: SubjectRecord) -> None:
         """Take a record in; a readable record of a person ends an unreadable one."""
-        history = self._by_ref.setdefault(record.subject_ref, History())
+        history = self._by_ref.get(record.subject_ref)
+        if history is None:
+            history = self._by_ref[record.subject_ref] = History()
+        claim = claim_of(record)
+        claim = self._claims.setdefault(claim, claim)
         until = NEVER if record.valid_until is None else micros(record.valid_until)
         changed = history.add(
-            Statement(record.record_id, record.record_version, micros(record.valid_from), record, until)
+            Statement(record.record_id, record.record_version, micros(record.valid_from), claim, until)
         )
         if changed or history.unreadable:
             history.unreadable = False
@@ -170,6 +255,13 @@ class Histories:
         history = self._by_ref.get(subject_ref)
         return 0 if history is None else history.state_at(self, controller_id, purpose_id, instant)
 
+    def state_of(self, found: InForce) -> int:
+        """The index of the state that follows from what is in force; computed once for all persons."""
+        known = self._in_force.get(found)
+        if known is None:
+            known = self._in_force[found] = self.intern(_state(found))
+        return known
+
     def intern(self, state: State) -> int:
         """The index of a state, given once and kept."""
         if state not in self._ids:
@@ -186,50 +278,3 @@ class Histories:
 
     def __len__(self) -> int:
         return len(self._by_ref)
-
-
-def consents_in_force(
-    own: list[Statement[SubjectRecord]], purpose_id: str | None, instant: int
-) -> Iterator[ConsentGiven]:
-    """The consents that cover a purpose at an instant, of the statements towards one controller."""
-    withdrawn = last_withdrawal(own, purpose_id, instant)
-    for each in own:
-        record = each.content
-        if not isinstance(record, ConsentGiven) or purpose_id not in record.purposes:
-            continue
-        if each.valid_from <= instant < each.valid_until and (withdrawn is None or withdrawn < each.valid_from):
-            yield record
-
-
-def last_withdrawal(own: list[Statement[SubjectRecord]], purpose_id: str | None, instant: int) -> int | None:
-    """The instant of the latest withdrawal at or before `instant` that covers a purpose."""
-    instants = [each.valid_from for each in own if each.valid_from <= instant and _withdraws(each.content, purpose_id)]
-    return max(instants, default=None)
-
-
-def _withdraws(record: SubjectRecord, purpose_id: str | None) -> bool:
-    """Whether a record withdraws consent to a purpose; a withdrawal that names none is about all."""
-    return isinstance(record, ConsentWithdrawn) and (not record.purposes or purpose_id in record.purposes)
-
-
-def _restricts(statement: Statement[SubjectRecord], instant: int) -> bool:
-    return isinstance(statement.content, Restriction) and statement.valid_from <= instant < statement.valid_until
-
-
-def _given_after(own: list[Statement[SubjectRecord]], purpose_id: str | None, withdrawn: int, instant: int) -> bool:
-    return any(
-        isinstance(each.content, ConsentGiven)
-        and purpose_id in each.content.purposes
-        and withdrawn < each.valid_from <= instant
-        for each in own
-    )
-
-
-def _last_enrolment(own: list[Statement[SubjectRecord]], instant: int) -> Enrolment | None:
-    found = [each for each in own if isinstance(each.content, Enrolment) and each.valid_from <= instant]
-    last = max(found, key=lambda each: (each.valid_from, each.record_id), default=None)
-    return last.content if last is not None and isinstance(last.content, Enrolment) else None
-
-
-def _words(words: Iterator[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(words)))
