@@ -60,6 +60,9 @@ def test_what_the_schema_refuses_the_contract_refuses(kind: type[Message], wound
 
 def test_every_log_is_kept_for_the_time_of_its_class() -> None:
     for topic in TOPICS.values():
-        assert topic.config() == {"cleanup.policy": "delete", "retention.ms": str(topic.retention.retention_ms)}
+        config = topic.config()
+        assert config["cleanup.policy"] == "delete"
+        assert config["retention.ms"] == str(topic.retention.retention_ms)
+        assert config["message.timestamp.type"] == "LogAppendTime"
     assert TOPICS[TopicName.SUBJECTS].config()["retention.ms"] == "-1"
     assert TOPICS[TopicName.REJECTIONS].retention.retention_ms < TOPICS[TopicName.MATCHES].retention.retention_ms
