@@ -73,11 +73,12 @@ def reading(reader: LogReader, copy: Copy, meanwhile: Callable[[], Awaitable[Non
         task = asyncio.create_task(reader.run(copy.apply))
         other: asyncio.Task[None] = asyncio.create_task(as_coroutine(meanwhile))
         await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED, timeout=90)
-        ended_first = task.done() and not other.done()
+        in_time = other.done()
         await reader.stop()
-        other.cancel() if ended_first else await other
+        other.cancel()
         await task
-        assert not ended_first, "the reader returned by itself"
+        assert in_time, "the reader returned by itself, or what was waited for did not come"
+        await other
 
     asyncio.run(both())
 
