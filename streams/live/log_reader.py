@@ -153,8 +153,9 @@ class LogReader:
 
     async def _place(self, consumer: AIOKafkaConsumer) -> bool:
         """Take all partitions and seek each to the frontier; False when the topic is not there yet."""
-        # Tracked by name: a client without a group knows only the topics it was told to track.
-        await consumer._client.set_topics([self.topic])  # noqa: SLF001
+        # Looked for among all topics first: a broker may create a topic that a client asks for by its name.
+        if self.topic in await consumer.topics():
+            await consumer._client.set_topics([self.topic])  # noqa: SLF001 - the client knows what it tracks only.
         partitions = consumer.partitions_for_topic(self.topic)
         if not partitions:
             logger.warning("waiting for the topic %s", self.topic)
