@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache, reduce
 from operator import and_
+from typing import NamedTuple
 
 import polars as pl
 
@@ -102,25 +103,49 @@ class Verdicts:
 def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Verdicts:
     """What every rule about `kind` says of the cases, as `streams.core.case.assemble` gives them."""
     rules = rulebook.of_kind(kind)
-    span = _span(cases)
     try:
-        outcomes = cases.select([_outcome(rule, *_bounds(rule, span)) for rule in rules])
-        return Verdicts(kind, rules, cases, outcomes)
+        return Verdicts(kind, rules, cases, _outcomes(cases, rules))
     except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - whatever a rule does, the others are judged
-        return _judge_apart(cases, kind, rules, span)
+        return _judge_apart(cases, kind, rules)
 
 
-def _judge_apart(cases: pl.DataFrame, kind: CaseKind, rules: Sequence[Rule], span: tuple[int, int]) -> Verdicts:
+def _judge_apart(cases: pl.DataFrame, kind: CaseKind, rules: Sequence[Rule]) -> Verdicts:
     """Each rule alone, so that the failing one is known and the others are judged."""
     columns: list[pl.Series] = []
     failed: set[str] = set()
     for rule in rules:
         try:
-            columns.append(cases.select(_outcome(rule, *_bounds(rule, span))).to_series())
+            columns.append(_outcomes(cases, [rule]).to_series())
         except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - a failing rule is undetermined
             failed.add(rule.column)
-            columns.append(pl.Series(rule.column, [Outcome.UNDETERMINED.value] * cases.height, dtype=pl.UInt8))
+            columns.append(_constant(rule, Outcome.UNDETERMINED, cases.height))
     return Verdicts(kind, tuple(rules), cases, pl.DataFrame(columns), frozenset(failed))
+
+
+def _outcomes(cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+    """One column of outcomes a rule.
+
+    Whether a rule applies is worked out once for all rules of the same scope; a scope that holds everywhere costs its
+    rules nothing more, one that holds nowhere saves them: most estates lie in one jurisdiction.
+    """
+    span = _span(cases)
+    scopes = {rule: _scope(rule, span) for rule in rules}
+    names = {scope: f"scope {number}" for number, scope in enumerate(dict.fromkeys(scopes.values()))}
+    masks = cases.select([_applies(scope).alias(name) for scope, name in names.items()])
+    everywhere = {scope for scope, name in names.items() if masks[name].all(ignore_nulls=False)}
+    nowhere = {scope for scope, name in names.items() if masks[name].any(ignore_nulls=False) is False} - everywhere
+    judged = [
+        _judged(rule) if scope in everywhere else _masked(rule, names[scope])
+        for rule, scope in scopes.items()
+        if scope not in nowhere
+    ]
+    outcomes = cases.hstack(masks).select(judged)
+    rest = [_constant(rule, Outcome.NOT_APPLICABLE, cases.height) for rule, scope in scopes.items() if scope in nowhere]
+    return outcomes.hstack(rest).select([rule.column for rule in rules]) if rest else outcomes
+
+
+def _constant(rule: Rule, outcome: Outcome, height: int) -> pl.Series:
+    return pl.repeat(outcome.value, height, dtype=pl.UInt8, eager=True).alias(rule.column)
 
 
 def _span(cases: pl.DataFrame) -> tuple[int, int]:
@@ -134,30 +159,35 @@ def _span(cases: pl.DataFrame) -> tuple[int, int]:
     return first, last
 
 
-def _bounds(rule: Rule, span: tuple[int, int]) -> tuple[bool, bool]:
-    """Whether the first and the last day of a rule cut the span, so that rows must be asked."""
-    return rule.from_instant > span[0], rule.until_instant <= span[1]
+@lru_cache(maxsize=4_096)
+def _judged(rule: Rule) -> pl.Expr:
+    """The outcome of a rule where it applies; kept, since building sixty of them costs more than computing them."""
+    breach = to_polars(rule.condition.root)
+    worth = Outcome.VIOLATION.value - Outcome.CLEAR.value
+    said = breach.cast(pl.UInt8) * worth + Outcome.CLEAR.value
+    said = said.fill_null(Outcome.UNDETERMINED.value).cast(pl.UInt8)
+    if rule.excuses:
+        excused = pl.any_horizontal(to_polars(excuse.condition.root) for excuse in rule.excuses)
+        said = (
+            pl.when(breach & excused)
+            .then(_code(Outcome.EXCUSED))
+            .when(breach & excused.is_null())
+            .then(_code(Outcome.UNDETERMINED))
+            .otherwise(said)
+        )
+    return said.alias(rule.column)
 
 
 @lru_cache(maxsize=4_096)
-def _outcome(rule: Rule, asks_first: bool, asks_last: bool) -> pl.Expr:
-    """The outcome of a rule as one expression; kept, since building sixty of them costs more than computing them."""
-    applies = _applies(rule, asks_first, asks_last)
-    breach = to_polars(rule.condition.root)
-    said = pl.when(~breach).then(_code(Outcome.CLEAR)).when(breach.is_null()).then(_code(Outcome.UNDETERMINED))
-    if rule.excuses:
-        excused = pl.any_horizontal(to_polars(excuse.condition.root) for excuse in rule.excuses)
-        said = said.when(excused).then(_code(Outcome.EXCUSED))
-        said = said.when(excused.is_null()).then(_code(Outcome.UNDETERMINED))
-    judged = said.otherwise(_code(Outcome.VIOLATION))
-    if applies is None:
-        return judged.alias(rule.column)
+def _masked(rule: Rule, mask: str) -> pl.Expr:
+    """The outcome of a rule that applies to some rows only, as the column `mask` says."""
+    applies = pl.col(mask)
     return (
         pl.when(~applies)
         .then(_code(Outcome.NOT_APPLICABLE))
         .when(applies.is_null())
         .then(_code(Outcome.UNDETERMINED))
-        .otherwise(judged)
+        .otherwise(_judged(rule))
         .alias(rule.column)
     )
 
@@ -166,23 +196,44 @@ def _code(outcome: Outcome) -> pl.Expr:
     return pl.lit(outcome.value, dtype=pl.UInt8)
 
 
-def _applies(rule: Rule, asks_first: bool, asks_last: bool) -> pl.Expr | None:
-    """Whether the rule applies to a row; None where it applies to every row."""
-    parts: list[pl.Expr] = []
-    if asks_first:
-        parts.append(pl.col("occurred_at").dt.epoch("us") >= rule.from_instant)
-    if asks_last:
-        parts.append(pl.col("occurred_at").dt.epoch("us") < rule.until_instant)
-    if rule.judges == "probe":
+class Scope(NamedTuple):
+    """To what a rule applies; the bounds of time are None where they do not cut the batch."""
+
+    judges: str
+    jurisdictions: tuple[str, ...]
+    controller_types: tuple[str, ...]
+    from_instant: int | None
+    until_instant: int | None
+
+
+def _scope(rule: Rule, span: tuple[int, int]) -> Scope:
+    return Scope(
+        rule.judges if rule.judges in ("probe", "subject") else "",
+        rule.jurisdictions,
+        rule.controller_types,
+        rule.from_instant if rule.from_instant > span[0] else None,
+        rule.until_instant if rule.until_instant <= span[1] else None,
+    )
+
+
+def _applies(scope: Scope) -> pl.Expr:
+    """Whether a scope holds a row."""
+    instant = pl.col("occurred_at").dt.epoch("us")
+    parts: list[pl.Expr] = [instant.is_not_null()]
+    if scope.from_instant is not None:
+        parts.append(instant >= scope.from_instant)
+    if scope.until_instant is not None:
+        parts.append(instant < scope.until_instant)
+    if scope.judges == "probe":
         parts.append(pl.col("rank") == 0)
-    if rule.judges == "subject":
+    if scope.judges == "subject":
         parts.append(~STRANGER_ROW)
-    if rule.controller_types:
-        parts.append(pl.col("controller_type").is_in(list(rule.controller_types)))
-    if rule.jurisdictions:
-        held = [pl.col("jurisdictions").list.contains(each) for each in rule.jurisdictions]
+    if scope.controller_types:
+        parts.append(pl.col("controller_type").is_in(list(scope.controller_types)))
+    if scope.jurisdictions:
+        held = [pl.col("jurisdictions").list.contains(each) for each in scope.jurisdictions]
         parts.append(pl.any_horizontal(held) if len(held) > 1 else held[0])
-    return reduce(and_, parts) if parts else None
+    return reduce(and_, parts)
 
 
 STRANGER_ROW = (pl.col("operation") == "identification") & (pl.col("comparison_decision") == "non_match")

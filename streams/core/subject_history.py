@@ -93,7 +93,7 @@ def claim_of(record: SubjectRecord) -> Claim:
 class InForce(NamedTuple):
     """What of a person's statements is in force towards one controller and purpose at one instant."""
 
-    consents: frozenset[Claim]
+    consents: tuple[Claim, ...]
     withdrawn: bool
     age_band: str | None
     restricted: bool
@@ -121,7 +121,7 @@ def in_force(own: Own, purpose_id: str | None, instant: int) -> InForce:
         elif claim.kind == RESTRICTED:
             restricted = restricted or instant < each.valid_until
     since = [each for each in given if each.valid_from > last_withdrawal]
-    consents = frozenset([each.content for each in since if instant < each.valid_until])
+    consents = tuple([each.content for each in since if instant < each.valid_until])
     return InForce(consents, last_withdrawal > -NEVER and not since, age_band, restricted)
 
 
@@ -181,10 +181,12 @@ class History(Statements[Claim]):
         own = self._towards(controller_id)
         edges = {edge for each in own for edge in (each.valid_from, each.valid_until)}
         edges.discard(NEVER)
-        starts = [-NEVER, *sorted(edges)]
+        starts = sorted(edges)
         if purpose_id is None:
-            return starts, [histories.intern(_towards_no_purpose(own, start)) for start in starts]
-        return starts, [histories.state_of(in_force(own, purpose_id, start)) for start in starts]
+            states = [histories.intern(_towards_no_purpose(own, start)) for start in starts]
+        else:
+            states = [histories.state_of(in_force(own, purpose_id, start)) for start in starts]
+        return [-NEVER, *starts], [NOTHING_KNOWN, *states]
 
 
 def _towards_no_purpose(own: Own, instant: int) -> State:
@@ -213,6 +215,10 @@ def _words(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(words)))
 
 
+NOTHING_KNOWN = 0
+"""The state before the first statement about a person, and of a person nobody spoke of."""
+
+
 class Histories:
     """The histories of all persons of a view, and the claims and states they share."""
 
@@ -223,7 +229,7 @@ class Histories:
         self._claims: dict[Claim, Claim] = {}
         self._in_force: dict[InForce, int] = {}
         self.states: list[State] = [State()]
-        self._ids: dict[State, int] = {self.states[0]: 0}
+        self._ids: dict[State, int] = {self.states[NOTHING_KNOWN]: NOTHING_KNOWN}
 
     def add(self, record: SubjectRecord) -> None:
         """Take a record in; a readable record of a person ends an unreadable one."""
@@ -251,9 +257,9 @@ class Histories:
         self._by_ref.pop(subject_ref, None)
 
     def state_at(self, subject_ref: str, controller_id: str, purpose_id: str | None, instant: int) -> int:
-        """The index into `states` that holds; 0, the state of nobody, where no record is known."""
+        """The index into `states` that holds; NOTHING_KNOWN where no record is known."""
         history = self._by_ref.get(subject_ref)
-        return 0 if history is None else history.state_at(self, controller_id, purpose_id, instant)
+        return NOTHING_KNOWN if history is None else history.state_at(self, controller_id, purpose_id, instant)
 
     def state_of(self, found: InForce) -> int:
         """The index of the state that follows from what is in force; computed once for all persons."""
