@@ -14,10 +14,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
-from schemas.contract import MESSAGE_BYTES_MAX, ContractError, Reason
+from schemas.contract import Contract, ContractError, Reason
+from schemas.encounter import ENCOUNTER
+from schemas.match import MATCH
 from schemas.topics import TopicName
 from schemas.verdict import Rejection
 from streams.core.case import Views, assemble
@@ -26,7 +29,7 @@ from streams.core.judge import Verdicts, judge
 from streams.core.partition import partitions_of
 from streams.core.rulebook import Rule, Rulebook
 from streams.core.violation import violations
-from streams.live.decode import Decoded, decode, decode_encounters
+from streams.core.decode import Decoded, decode, decode_encounters
 from streams.live.outbox import Outgoing
 from streams.live.run import LogRecord, Run
 
@@ -34,8 +37,8 @@ ORIGIN = "consentinel-origin"
 """Header of a forwarded record: `topic/partition/offset` of where it was found."""
 
 KEY_BYTES_MAX = 3_000
-WITHHELD = frozenset({Reason.BIOMETRIC_PAYLOAD, Reason.TOO_LARGE})
-"""Reasons whose bytes are not copied: they may be biometric, or do not fit a message."""
+"""A longer key is not copied: it would not fit a rejection, and what a piece of it is cannot be told."""
+CONTRACTS: Mapping[TopicName, Contract[Any]] = {TopicName.MATCHES: MATCH, TopicName.ENCOUNTERS: ENCOUNTER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +99,17 @@ def _forward(batch: Batch, names: TopicNames, partitions: int) -> None:
             _reject(batch, names, record, ContractError(Reason.FORWARDED_TWICE, expected))
             continue
         origin = f"{batch.run.topic}/{batch.run.partition}/{record.offset}"
-        headers = (*((name, value) for name, value in record.headers), (ORIGIN, origin.encode()))
+        # The producer's own headers stay behind: nothing reads them, and a large one would be refused for ever.
+        headers = ((ORIGIN, origin.encode()),)
         batch.outgoing.append(Outgoing(batch.run.topic, home, key.encode(), record.value or b"", headers))
         batch.forwarded += 1
     batch.frame = batch.frame.filter(~away)
 
 
 def _reject(batch: Batch, names: TopicNames, record: LogRecord, error: ContractError) -> None:
-    value, key = record.value or b"", record.key
-    withheld = error.reason in WITHHELD or len(value) > MESSAGE_BYTES_MAX
+    value, key, contract = record.value or b"", record.key, CONTRACTS[batch.topic]
+    key_withheld = key is None or len(key) > KEY_BYTES_MAX or contract.withholds(key)
+    value_withheld = error.reason is Reason.BIOMETRIC_PAYLOAD or contract.withholds(value)
     rejection = Rejection(
         topic=batch.run.topic,
         partition=batch.run.partition,
@@ -113,8 +118,8 @@ def _reject(batch: Batch, names: TopicNames, record: LogRecord, error: ContractE
         expected=error.expected[:1_000],
         size_bytes=len(value),
         sha256=hashlib.sha256(value).hexdigest(),
-        key_base64=None if key is None or withheld else base64.b64encode(key[:KEY_BYTES_MAX]).decode(),
-        value_base64=None if withheld else base64.b64encode(value).decode(),
+        key_base64=None if key_withheld else base64.b64encode(key or b"").decode(),
+        value_base64=None if value_withheld else base64.b64encode(value).decode(),
     )
     place = f"{batch.run.topic}/{batch.run.partition}".encode()
     batch.outgoing.append(Outgoing(names[TopicName.REJECTIONS], 0, place, rejection.to_json()))
