@@ -48,7 +48,7 @@ class FactType(StrEnum):
     TIME = "time"
     """A UTC instant in microseconds."""
     TEXTS = "texts"
-    """A list of texts without unknown items; an empty list is known."""
+    """A list of texts; an empty list is known, and an unknown item says that there may be more than those known."""
     INTERVAL = "interval"
     """A length of time in microseconds; only inside expressions, never a fact."""
 
@@ -182,7 +182,7 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`item = ANY(list)`: in an empty list nothing is, not even an unknown item."""
+    """`item = ANY(list)`: in an empty list nothing is, not even an unknown text."""
 
     item: Node
     texts: Node
@@ -206,7 +206,7 @@ class Contains:
 
 @dataclass(frozen=True, slots=True)
 class Cardinality:
-    """The number of items of a list."""
+    """The number of texts of a list; unknown where there may be more."""
 
     texts: Node
 

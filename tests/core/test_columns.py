@@ -1,4 +1,4 @@
-"""A condition as a column means what the interpreter says, row by row."""
+"""A condition as a column means what the interpreter says, row by row, be the lists whole or not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from condition_trees import CONDITIONS, FACTS, ROWS, WHOLE_NUMBERS
-from streams.core.columns import COLUMN_TYPES, to_polars
+from streams.core.columns import COLUMN_TYPES, Lists, to_polars
 from streams.core.condition import Node
 from streams.core.grammar import parse
 from streams.core.interpreter import interpret
@@ -43,6 +43,16 @@ def test_a_column_equals_the_interpreter_row_by_row(conditions: list[Node], rows
     assert frame.select(**named).to_dict(as_series=False) == expected.to_dict(as_series=False)
     assert alone.to_dict(as_series=False) == expected.to_dict(as_series=False)
     assert frame.lazy().select(**named).collect().to_dict(as_series=False) == expected.to_dict(as_series=False)
+
+
+@PROPERTY
+@given(CONDITIONS, ROWS)
+def test_where_lists_are_whole_the_shorter_expression_says_the_same(
+    condition: Node, rows: list[dict[str, Any]]
+) -> None:
+    whole = [row for row in rows if not any(isinstance(value, list) and None in value for value in row.values())]
+    answers = pl.DataFrame(whole, schema=SCHEMA).select(to_polars(condition, Lists.WHOLE)).to_series().to_list()
+    assert answers == [interpret(condition, row) for row in whole]
 
 
 ZONES = ["toilet", "lobby", None]
@@ -132,7 +142,32 @@ def test_a_list_is_asked_in_every_way_and_unknown_lists_stay_unknown() -> None:
         assert column(text, inferred_attributes=lists) == answers, text
 
 
-def test_an_unknown_item_is_in_no_empty_list_and_perhaps_in_another() -> None:
+def test_a_list_that_may_have_more_answers_what_more_could_not_change() -> None:
+    lists = [[None], ["a", None], ["b", "a", None], ["a"], None]
+    expected = {
+        "'a' = ANY(inferred_attributes)": [None, True, True, True, None],
+        "inferred_attributes && ARRAY['b', 'c']": [None, None, True, False, None],
+        "inferred_attributes @> ARRAY['a', 'b']": [None, None, True, False, None],
+        "inferred_attributes <@ ARRAY['a', 'c']": [None, None, False, True, None],
+        "CARDINALITY(inferred_attributes) = 1": [None, None, None, True, None],
+        "inferred_attributes IS NULL": [False, False, False, False, True],
+        "inferred_attributes && attributes_allowed": [None, None, True, False, None],
+        "inferred_attributes @> attributes_allowed": [None, None, True, False, None],
+        "inferred_attributes <@ attributes_allowed": [None, False, False, False, None],
+    }
+    for text, answers in expected.items():
+        others = {"attributes_allowed": [["b"]] * 5} if "attributes_allowed" in text else {}
+        assert column(text, inferred_attributes=lists, **others) == answers, text
+
+
+def test_nothing_is_in_common_with_an_empty_list_and_perhaps_with_an_unknown_item() -> None:
+    left, right = [[], [None], [None], [None], ["a"]], [[None], [], [None], ["a"], [None]]
+    facts = {"inferred_attributes": left, "attributes_allowed": right}
+    assert column("inferred_attributes && attributes_allowed", **facts) == [False, False, None, None, None]
+    assert column("inferred_attributes @> attributes_allowed", **facts) == [None, True, None, None, None]
+
+
+def test_an_unknown_text_is_in_no_empty_list_and_perhaps_in_another() -> None:
     zones, lists = [None, None, None, "a"], [[], ["a"], None, []]
     assert column("device_zone = ANY(inferred_attributes)", device_zone=zones, inferred_attributes=lists) == [
         False,
@@ -157,4 +192,4 @@ def test_a_thing_that_is_no_node_is_a_bug() -> None:
     from streams.core import columns
 
     with pytest.raises(AssertionError, match="not a node"):
-        columns._expression("a")  # type: ignore[arg-type]
+        columns._expression("a", columns.Lists.ANY)  # type: ignore[arg-type]

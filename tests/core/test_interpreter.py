@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -165,9 +166,57 @@ def test_lists_are_asked_for_their_texts_and_empty_is_known(text: str, texts: li
     assert meaning(text, inferred_attributes=texts) is expected
 
 
-def test_an_unknown_item_is_in_no_empty_list_and_perhaps_in_another() -> None:
+def test_an_unknown_text_is_in_no_empty_list_and_perhaps_in_another() -> None:
     assert meaning("device_zone = ANY(inferred_attributes)", inferred_attributes=[]) is False
     assert meaning("device_zone = ANY(inferred_attributes)", inferred_attributes=["a"]) is None
+    assert meaning("device_zone = ANY(inferred_attributes)", inferred_attributes=[None]) is None
+
+
+LETTERS = ("a", "b")
+LISTS = [
+    [*known, *more]
+    for size in range(3)
+    for known in combinations(LETTERS, size)
+    for more in ([], [None])
+]  # fmt: skip
+
+
+def completions(texts: list[str | None]) -> list[list[str]]:
+    """The lists that a list may be in truth: itself, or with more texts where it has an unknown item."""
+    known = [text for text in texts if text is not None]
+    if len(known) == len(texts):
+        return [known]
+    return [[*known, *more] for size in range(4) for more in combinations((*LETTERS, "c"), size)]
+
+
+@pytest.mark.parametrize("left", LISTS, ids=str)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'a' = ANY(inferred_attributes)",
+        "inferred_attributes && ARRAY['a']",
+        "inferred_attributes && ARRAY['a', 'b']",
+        "inferred_attributes @> ARRAY['a', 'b']",
+        "inferred_attributes <@ ARRAY['a']",
+        "inferred_attributes && attributes_allowed",
+        "inferred_attributes @> attributes_allowed",
+        "inferred_attributes <@ attributes_allowed",
+    ],
+)
+def test_a_question_to_a_list_is_answered_if_all_that_the_list_may_be_agree(text: str, left: list[str | None]) -> None:
+    for right in LISTS:
+        answers = {
+            meaning(text, inferred_attributes=one, attributes_allowed=other)
+            for one in completions(left)
+            for other in completions(right)
+        }
+        agreed = answers.pop() if len(answers) == 1 else None
+        assert meaning(text, inferred_attributes=left, attributes_allowed=right) is agreed
+
+
+def test_how_many_texts_there_are_is_unknown_where_there_may_be_more() -> None:
+    assert meaning("CARDINALITY(inferred_attributes) > 0", inferred_attributes=["a", None]) is None
+    assert meaning("inferred_attributes IS NULL", inferred_attributes=[None]) is False
 
 
 def test_a_case_takes_the_first_true_branch_and_passes_over_unknown_ones() -> None:

@@ -2,8 +2,8 @@
 
 Rules:
 1. A tree is what the parser could have given: conjunctions flat, NULL only as a result, one known result at least.
-2. Values are few and repeated, so that comparisons meet equal ones, and every edge is among them: empty lists, line
-   breaks, characters beyond the basic plane, the first and last time, numbers whose product overflows.
+2. Values are few and repeated, so that comparisons meet equal ones, and every edge is among them: empty lists, lists
+   with an unknown item, line breaks, characters beyond the basic plane, the first and last time, numbers too large.
 """
 
 from __future__ import annotations
@@ -181,7 +181,8 @@ def _fact_values(name: str, kind: FactType) -> st.SearchStrategy[Any]:
     elif kind is NUMBER:
         values = values | st.sampled_from([float("nan"), float("inf"), -float("inf")])
     elif kind is TEXTS:
-        values = st.lists(_TEXTS, max_size=3)
+        # An unknown item says that there may be more.
+        values = st.lists(_TEXTS, max_size=3) | st.lists(st.none() | _TEXTS, max_size=3)
     return st.one_of(st.none(), values, values)
 
 
