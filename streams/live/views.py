@@ -5,7 +5,9 @@ Rules:
    pure function of the logs up to their frontier.
 2. The subject in the record decides where it belongs, not the partition it was written to nor its Kafka key.
 3. A partition is warm when the ends of both logs, as they were when it was taken over, have been applied.
-4. An unreadable record makes its key unknown until a readable one of that key comes; one without a key is counted,
+4. A heartbeat about persons counts only once everything written to `subjects` before it has been applied: the two logs
+   are read apart, and a heartbeat that overtakes the records it vouches for would make them look absent.
+5. An unreadable record makes its key unknown until a readable one of that key comes; one without a key is counted,
    and pages.
 """
 
@@ -14,13 +16,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from math import inf
+from time import monotonic
+from typing import get_args
 
 import polars as pl
 
 from schemas.contract import ContractError
-from schemas.registry import REGISTRY
+from schemas.registry import REGISTRY, FeedRecord
 from schemas.subject import SUBJECT, SubjectRecord
 from schemas.topics import TopicName
+from schemas.vocabulary import SubjectKind
 from streams.core.case import Views
 from streams.core.partition import partitions_of
 from streams.core.subject_history import Histories
@@ -29,6 +35,8 @@ from streams.live.log_reader import LogReader
 from streams.live.run import LogRecord
 from streams.metrics.recorder import Recorder
 
+VOUCH_SECONDS = 0.05
+SUBJECT_KINDS: frozenset[str] = frozenset(get_args(SubjectKind))
 PENDING_MAX = 32
 """Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory."""
 
@@ -67,6 +75,7 @@ class LiveViews:
         self._registry_warm = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[Future[None]] = set()
+        self._heartbeats: list[tuple[float, FeedRecord]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -74,6 +83,7 @@ class LiveViews:
         """Begin to read the registry."""
         self._watch(self._read(self._registry, self._apply_registry))
         self._watch(self._warm_up(self._registry, self._registry_warm))
+        self._watch(self._vouch_for_ever())
 
     async def stop(self) -> None:
         """Stop reading; the views stay as they are."""
@@ -170,20 +180,41 @@ class LiveViews:
         if not future.cancelled() and (error := future.exception()) is not None:
             self._on_failure(error)
 
+    async def _vouch_for_ever(self) -> None:
+        """Let heartbeats about persons count as soon as `subjects` was read to its end after they came."""
+        while True:
+            await asyncio.sleep(VOUCH_SECONDS)
+            ends = [each.reader.reached_end_at for each in self._subjects]
+            known = [end for end in ends if end is not None]
+            if self._heartbeats and len(known) == len(ends):
+                await self._thread.run(self._count_heartbeats, min(known, default=-inf))
+
     # -- in the judging thread ----------------------------------------------------------------------------------------
+
+    def _count_heartbeats(self, until: float) -> None:
+        """Let the heartbeats count that came before `until`, up to which `subjects` was read."""
+        for came, heartbeat in self._heartbeats:
+            if came <= until:
+                self._shared.registry.add(heartbeat)
+        self._heartbeats = [each for each in self._heartbeats if each[0] > until]
 
     def _begin(self, partitions: set[int]) -> None:
         for partition in partitions:
             self._persons[partition] = self._shared.beside(Histories())
 
     def _apply_registry(self, topic: str, partition: int, records: Sequence[LogRecord]) -> None:
-        self._queue(self._take_registry, records)
+        came = monotonic()
+        self._queue(lambda batch: self._take_registry(batch, came), records)
 
-    def _take_registry(self, records: Sequence[LogRecord]) -> None:
+    def _take_registry(self, records: Sequence[LogRecord], came: float) -> None:
         registry = self._shared.registry
         for record in records:
             try:
-                registry.add(REGISTRY.read(record.value or b""))
+                read = REGISTRY.read(record.value or b"")
+                if isinstance(read, FeedRecord) and not SUBJECT_KINDS.isdisjoint(read.covers):
+                    self._heartbeats.append((came, read))
+                else:
+                    registry.add(read)
             except ContractError:
                 key = _text(record.key)
                 self._recorder.unreadable(TopicName.REGISTRY, keyed=key is not None)

@@ -21,12 +21,12 @@ from schemas.contract import ContractError, parse
 from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
 from streams.core.case import Views, assemble
+from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.facts import CaseKind
 from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.rulebook import Rule, Rulebook
 from streams.core.violation import deciding_records
 from streams.errors import InputError, Place
-from streams.live.decode import Decoded, decode, decode_encounters
 
 PIECE_LINES = 50_000
 """Lines judged at once: enough to keep the columns busy, few enough to keep the memory small."""

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import streams.live.decode as decoder
+import streams.core.decode as decoder
 from schemas.contract import ContractError, Message, Reason
 from schemas.encounter import ENCOUNTER, AccessOutcome, Disclosure, HumanReview
 from schemas.match import MATCH, MatchEvent
 from strategies import documents
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
-from streams.live.decode import Decoded, decode, decode_encounters
+from streams.core.decode import Decoded, decode, decode_encounters
 
 PLAIN = {
     "schema_version": "1.0",

@@ -5,7 +5,7 @@ Rules:
    no escapes, at most one space behind a colon or a comma, version 1.0. The rest is for the contract to judge.
 2. What it lets pass is JSON: no garbage ever reaches the parser of columns, which is quick and forgiving.
 3. It says nothing of keys that stand twice, of required keys, of numeric bounds, of the calendar or of rules between
-   fields; `streams.live.decode` asks for those in columns.
+   fields; `streams.core.decode` asks for those in columns.
 """
 
 from __future__ import annotations

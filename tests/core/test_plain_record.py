@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.contract import Message
 from schemas.match import MatchEvent
-from streams.live.plain_record import SAFE_PATTERN, plain_pattern
+from streams.core.plain_record import SAFE_PATTERN, plain_pattern
 
 PATTERN = plain_pattern(MatchEvent)
 

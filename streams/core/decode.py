@@ -19,7 +19,7 @@ from schemas.contract import EARLIEST, LATEST, ContractError, Message
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH, MatchEvent
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
-from streams.live.plain_record import KEY, plain_pattern
+from streams.core.plain_record import KEY, plain_pattern
 
 PLAIN_BYTES_MAX = 8_192
 """Longer records are never plain: all fields of a match event at their longest are below 4 KiB."""
