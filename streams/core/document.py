@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from streams.errors import Place, RulebookError, RulebookErrors
+
+PLAIN_TAGS = frozenset({yaml.SafeLoader.DEFAULT_MAPPING_TAG, yaml.SafeLoader.DEFAULT_SEQUENCE_TAG})
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Path = tuple[Hashable, ...]
@@ -70,6 +72,10 @@ def _construct(
     file: str,
 ) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN_TAGS:
+        place = Place(file, node.start_mark.line + 1)
+        problems.append(RulebookError("expected a plain mapping or list, without a tag", place=place))
+        return None
     if isinstance(node, yaml.MappingNode):
         found: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
@@ -109,7 +115,18 @@ def fit(shape: type[Shape], document: Document) -> Shape:
     try:
         return shape.model_validate(document.data)
     except ValidationError as error:
-        raise RulebookErrors(tuple(_problem(shape, document, detail) for detail in error.errors())) from None
+        details = error.errors()
+        raise RulebookErrors(
+            tuple(_problem(shape, document, detail) for detail in details if not _follows(detail, details))
+        ) from None
+
+
+def _follows(detail: Any, details: Sequence[Any]) -> bool:
+    """Whether a list is called too short only because its items are wrong; they have problems of their own."""
+    path = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other["loc"]) > len(path) and other["loc"][: len(path)] == path for other in details
+    )
 
 
 def _problem(shape: type[BaseModel], document: Document, detail: Any) -> RulebookError:
