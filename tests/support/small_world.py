@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
-from schemas.encounter import ENCOUNTER
-from schemas.match import MATCH
+from schemas.encounter import ENCOUNTER, AccessOutcome
+from schemas.match import MATCH, MatchEvent
 from schemas.registry import REGISTRY, RegistryRecord
 from schemas.subject import SUBJECT, SubjectRecord
 from schemas.verdict import Violation
@@ -220,21 +220,39 @@ def a_world(
     records beside those of `DEFAULTS`, whole but for `record_id` and `valid_from`. `only` is how the ids of the rules
     to judge begin; all are, if it is empty.
     """
-    unknown = set(parts) - set(DEFAULTS)
-    assert not unknown, f"no such part: {unknown}"
     views = Views()
-    for record in _records(parts, more):
+    for record in records(feed=feed, more=more, **parts):
         if isinstance(record, RegistryRecord):
             views.registry.add(record)
         else:
             views.histories.add(record)
-    views.registry.add(REGISTRY.fit(_said(FEED | dict(feed or {}))))
     kind, message = _message(at, event, door, handover)
     columns = MATCH_COLUMNS if kind is CaseKind.MATCH else ENCOUNTER_COLUMNS
     cases = assemble(frame_of([message], columns), kind, views)
     verdicts = judge(cases, kind, the_law_about(only))
     _agree(verdicts)
     return World(verdicts, views)
+
+
+def records(
+    *, feed: Change | None = None, more: Iterable[Change] = (), **parts: Change | None
+) -> list[RegistryRecord | SubjectRecord]:
+    """Every record of the world, changed as `a_world` says; its feed comes last."""
+    unknown = set(parts) - set(DEFAULTS)
+    assert not unknown, f"no such part: {unknown}"
+    return [*_records(parts, more), REGISTRY.fit(_said(FEED | dict(feed or {})))]
+
+
+def a_match(*, at: str = NOON, **change: Any) -> MatchEvent:
+    """The match event of the world with some fields changed."""
+    return MATCH.fit(_said({"occurred_at": at} | WHERE | PROBE | change))
+
+
+def an_encounter(*, at: str = NOON, **change: Any) -> AccessOutcome:
+    """What happened at the door of the world, with some fields changed."""
+    found = ENCOUNTER.fit(_said({"occurred_at": at} | WHERE | DOOR | change))
+    assert isinstance(found, AccessOutcome)
+    return found
 
 
 def _records(parts: Mapping[str, Change | None], more: Iterable[Change]) -> list[RegistryRecord | SubjectRecord]:
