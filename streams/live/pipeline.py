@@ -37,6 +37,8 @@ from streams.metrics.catalogue import CommitResult, Lane
 from streams.metrics.recorder import Recorder, Stage
 
 HEARTBEAT_POLL_SECONDS = 0.05
+FINISH_SECONDS = 5.0
+"""How long a worker that is told to end may work on: well within the ten seconds that a supervisor usually grants."""
 HEARTBEAT_KINDS = tuple(sorted({kind for kinds in KINDS.values() for kind in kinds}))
 
 Result = TypeVar("Result")
@@ -71,6 +73,8 @@ class Share:
     finished: int | None = None
     committed: int | None = None
     warm: bool = False
+    at_work: bool = False
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +143,16 @@ class Pipeline:
             self._recorder.disown(self._topics[share.tp.topic], share.tp.partition)
         self._count_shares()
 
+    async def finish(self) -> None:
+        """Finish the runs in work, at most `FINISH_SECONDS`, then give everything back; for the end of the worker."""
+        shares = list(self._shares.values())
+        working = {share.task for share in shares if share.task is not None and share.at_work}
+        for share in shares:
+            share.leaving = True
+        if working:
+            await asyncio.wait(working, timeout=FINISH_SECONDS)
+        await self.revoked([share.tp for share in shares])
+
     async def take(self, run: Run) -> None:
         """Queue a run for its share; one of an old generation is dropped, its offsets were not committed."""
         share = self._shares.get(run.tp)
@@ -177,10 +191,12 @@ class Pipeline:
         if not self._consumer().open(share.tp, generation=share.generation):
             return
         log.info("partition_live", topic=share.tp.topic, partition=share.tp.partition)
-        while True:
+        while not share.leaving:
             run = await share.queue.get()
+            share.at_work = True
             await self._through(run)
             share.finished = run.next_offset
+            share.at_work = False
             self.progress_at = monotonic()
             self._consumer().release(run)
 

@@ -21,7 +21,6 @@ from typing import Any, NoReturn
 import faust
 import structlog
 from aiokafka import AIOKafkaProducer
-from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import TopicName
@@ -44,6 +43,10 @@ from streams.settings import Settings
 
 EXIT_FAILED = 70
 GAUGE_SECONDS = 1.0
+BATCH_BYTES = 256 * 1024
+"""What one request to write may carry a partition: after a crash a whole backlog of violations is written at once."""
+ANSWER_MS = 15_000
+"""How long one request to write may stay without an answer; then the same records are sent again."""
 FRESH_SECONDS = 5.0
 """A view that has not reached the end of its log for so long is not fresh, however warm it once was."""
 SOURCES = (TopicName.MATCHES, TopicName.ENCOUNTERS)
@@ -106,6 +109,7 @@ class WorkerApp(RunApp):
         self._outbox: Outbox | None = None
         self._web = WebServer(self.recorder, self, host=settings.web_host, port=settings.web_port)
         self._background: list[asyncio.Task[None]] = []
+        self._starting: asyncio.Task[None] | None = None
 
     # -- Faust's side -------------------------------------------------------------------------------------------------
 
@@ -115,9 +119,22 @@ class WorkerApp(RunApp):
     async def on_start(self) -> None:
         """Start what judging needs, before the first partition is assigned."""
         await super().on_start()
-        brokers = self.settings.broker
+        # A task of its own: who is told to end while the broker is waited for cancels it, and it cannot finish later.
+        self._starting = asyncio.create_task(self._prepare())
+        await asyncio.wait([self._starting])
+        if not self._starting.cancelled():
+            self._starting.result()
+
+    async def _prepare(self) -> None:
         self._outbox = Outbox(
-            AIOKafkaProducer(bootstrap_servers=brokers, acks="all", linger_ms=2, max_request_size=2**20)
+            AIOKafkaProducer(
+                bootstrap_servers=self.settings.broker,
+                acks="all",
+                linger_ms=2,
+                max_batch_size=BATCH_BYTES,
+                max_request_size=2**20,
+                request_timeout_ms=ANSWER_MS,
+            )
         )
         self.pipeline = Pipeline(
             plan=self._plan,
@@ -142,11 +159,15 @@ class WorkerApp(RunApp):
 
     async def on_stop(self) -> None:
         """Finish and commit what is in hand, leave the group, then let go of everything."""
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
         if self.pipeline is not None:
-            await self.pipeline.revoked([TP(*each) for each in self.run_consumer.assignment()])
+            await self.pipeline.finish()
         await super().on_stop()
         for task in self._background:
             task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self.views.stop()
         if self._outbox is not None:
             await self._outbox.stop()
