@@ -126,25 +126,35 @@ def in_force(own: Own, purpose_id: str | None, instant: int) -> InForce:
 
 
 class History(Statements[Claim]):
-    """All statements about one person."""
+    """All statements about one person.
 
-    __slots__ = ("_segments", "unreadable")
+    Most persons made one statement, and there are millions of them: one costs no table of its own.
+    """
+
+    __slots__ = ("_only", "_segments", "unreadable")
 
     def __init__(self) -> None:
         super().__init__()
         self.unreadable = False
-        self._segments: dict[tuple[str, str | None], tuple[list[int], list[int]]] = {}
+        self._only: Statement[Claim] | None = None
+        self._segments: dict[tuple[str, str | None], tuple[list[int], list[int]]] | None = None
 
     def changed(self) -> None:
         """Forget the states computed so far; a record came in."""
-        self._segments.clear()
+        alone = len(self) == 1 and not self.conflicting and not self.unreadable
+        self._only = next(iter(self)) if alone else None
+        self._segments = None
 
     def state_at(self, histories: Histories, controller_id: str, purpose_id: str | None, instant: int) -> int:
         """The interned state at `instant`."""
+        only = self._only
+        if only is not None:
+            begun = instant >= only.valid_from and only.content.controller_id == controller_id
+            return histories.state_of_one(only, purpose_id, instant) if begun else NOTHING_KNOWN
+        if self._segments is None or len(self._segments) >= SEGMENTS_MAX:
+            self._segments = {}
         segments = self._segments.get((controller_id, purpose_id))
         if segments is None:
-            if len(self._segments) >= SEGMENTS_MAX:
-                self._segments.clear()
             segments = self._segments[controller_id, purpose_id] = self._cut(histories, controller_id, purpose_id)
         starts, states = segments
         return states[bisect_right(starts, instant) - 1]
@@ -215,6 +225,7 @@ def _words(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(words)))
 
 
+ONES_MAX = 100_000
 NOTHING_KNOWN = 0
 """The state before the first statement about a person, and of a person nobody spoke of."""
 
@@ -222,12 +233,13 @@ NOTHING_KNOWN = 0
 class Histories:
     """The histories of all persons of a view, and the claims and states they share."""
 
-    __slots__ = ("_by_ref", "_claims", "_ids", "_in_force", "states")
+    __slots__ = ("_by_ref", "_claims", "_ids", "_in_force", "_ones", "states")
 
     def __init__(self) -> None:
         self._by_ref: dict[str, History] = {}
         self._claims: dict[Claim, Claim] = {}
         self._in_force: dict[InForce, int] = {}
+        self._ones: dict[tuple[int, str | None, bool], int] = {}
         self.states: list[State] = [State()]
         self._ids: dict[State, int] = {self.states[NOTHING_KNOWN]: NOTHING_KNOWN}
 
@@ -266,6 +278,21 @@ class Histories:
         known = self._in_force.get(found)
         if known is None:
             known = self._in_force[found] = self.intern(_state(found))
+        return known
+
+    def state_of_one(self, only: Statement[Claim], purpose_id: str | None, instant: int) -> int:
+        """The index of the state that follows from a statement that has begun and stands alone."""
+        # A claim is kept for ever, so its identity names it; hashing its words would cost more than all the rest.
+        key = (id(only.content), purpose_id, instant < only.valid_until)
+        known = self._ones.get(key)
+        if known is None:
+            if len(self._ones) >= ONES_MAX:
+                self._ones.clear()
+            if purpose_id is None:
+                known = self.intern(_towards_no_purpose([only], instant))
+            else:
+                known = self.state_of(in_force([only], purpose_id, instant))
+            self._ones[key] = known
         return known
 
     def intern(self, state: State) -> int:

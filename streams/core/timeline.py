@@ -37,7 +37,7 @@ class Statements(Generic[Content]):
 
     def __init__(self, statements: Iterable[Statement[Content]] = ()) -> None:
         self._by_id: dict[str, Statement[Content]] = {}
-        self._conflicts: set[str] = set()
+        self._conflicts: frozenset[str] = frozenset()  # one object for all who have none: there are millions
         for statement in statements:
             self.add(statement)
 
@@ -49,9 +49,9 @@ class Statements(Generic[Content]):
         if known is not None and known.record_version == statement.record_version:
             if known == statement or statement.record_id in self._conflicts:
                 return False
-            self._conflicts.add(statement.record_id)
+            self._conflicts |= {statement.record_id}
             return True
-        self._conflicts.discard(statement.record_id)
+        self._conflicts -= {statement.record_id}
         self._by_id[statement.record_id] = statement
         return True
 

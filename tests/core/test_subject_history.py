@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chance_world import instants, subject_records
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction, SubjectRecord
 from settled_world import CONTROLLERS, PEOPLE, PURPOSES, subject_record, text_at, tick
+from streams.core import subject_history
 from streams.core.facts import Unknown
 from streams.core.instant import micros
 from streams.core.subject_history import GIVEN, SEGMENTS_MAX, WITHDRAWN, Histories, State
@@ -174,12 +175,21 @@ def test_where_no_purpose_is_named_consent_is_known_only_if_all_purposes_agree()
 
 
 def test_made_up_purposes_do_not_fill_the_memory() -> None:
-    histories = histories_of(given_at(1))
+    histories = histories_of(given_at(1), given_at(2))
     history = histories.history(ME)
     assert history is not None
     for number in range(3 * SEGMENTS_MAX):
         assert in_force(histories, tick(1), purpose=f"made-up-{number}") == [False]
-        assert len(history._segments) <= SEGMENTS_MAX
+        assert len(history._segments or ()) <= SEGMENTS_MAX
+    assert in_force(histories, tick(1)) == [True]
+
+
+def test_made_up_purposes_of_a_person_with_one_record_do_not_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject_history, "ONES_MAX", 8)
+    histories = histories_of(given_at(1))
+    for number in range(30):
+        assert in_force(histories, tick(1), purpose=f"made-up-{number}") == [False]
+        assert len(histories._ones) <= 8
     assert in_force(histories, tick(1)) == [True]
 
 
