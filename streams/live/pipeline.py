@@ -245,8 +245,8 @@ class Pipeline:
             recorder.since_event(now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6)
         for rule, count in judged.violations.items():
             recorder.violation(rule, count)
-        recorded = [batch.run.records[row].timestamp for row in batch.frame["row"].to_list()]
-        recorder.since_recorded(now - pl.Series(recorded, dtype=pl.Float64) / 1e3)
+        recorded = pl.Series([record.timestamp for record in batch.run.records], dtype=pl.Float64)
+        recorder.since_recorded(now - recorded.gather(batch.frame["row"]) / 1e3)
 
     def _count_shares(self) -> None:
         live = sum(share.warm for share in self._shares.values())
