@@ -104,3 +104,10 @@ def test_a_heartbeat_is_awaited_while_its_feed_keeps_its_promise() -> None:
     assert not awaited(tick(3), tick(3), kind="site"), "no feed will come"
     several = feeds.awaited(["mall"], ["site", "device"], tick(3), tick(3))
     assert several, "one kind of several is enough"
+
+
+def test_a_feed_is_behind_from_the_end_of_its_promise_and_a_retired_one_never() -> None:
+    retired = complete(2, "old", valid_from=text_at(1), valid_until=text_at(2))
+    feeds = feeds_of(complete(3, "living", lag=10), retired)
+    assert feeds.behind(tick(4)) == {"living": 0, "old": 0}
+    assert feeds.behind(tick(6)) == {"living": tick(6) - tick(4), "old": 0}
