@@ -30,6 +30,7 @@ from faust.transport.drivers.aiokafka import (
 from faust.types import TP
 
 from streams.errors import ConfigurationError, ConsentinelError, DeliveryError, Place
+from streams.live.header_names import read_every_header_name
 from streams.live.log_fault import CORRUPT_TRIES, CorruptLogError, LogGapError, TruncatedLogError, fault_of
 from streams.live.run import Run, settings_of, weight
 
@@ -81,6 +82,7 @@ class GroupMember(AIOKafkaConsumerThread):
         if self.app.tables:
             raise ConfigurationError("Faust tables lose input at rebalances: an app that has one is refused")
         self._assignor = RoundRobinPartitionAssignor
+        read_every_header_name()
         return AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,

@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
 from streams.errors import ConsentinelError, DeliveryError, Place
+from streams.live.header_names import read_every_header_name
 from streams.live.log_fault import CORRUPT_TRIES, CorruptLogError, LogGapError, TruncatedLogError, fault_of
 from streams.live.run import LogRecord
 
@@ -135,6 +136,7 @@ class LogReader:
             await asyncio.shield(consumer.stop())
 
     def _client(self) -> AIOKafkaConsumer:
+        read_every_header_name()
         settings = self._settings
         return AIOKafkaConsumer(
             bootstrap_servers=self._brokers,
