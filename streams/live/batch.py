@@ -24,12 +24,12 @@ from schemas.match import MATCH
 from schemas.topics import TopicName
 from schemas.verdict import Rejection
 from streams.core.case import Views, assemble
+from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.facts import CaseKind
 from streams.core.judge import Verdicts, judge
 from streams.core.partition import partitions_of
 from streams.core.rulebook import Rule, Rulebook
 from streams.core.violation import violations
-from streams.core.decode import Decoded, decode, decode_encounters
 from streams.live.outbox import Outgoing
 from streams.live.run import LogRecord, Run
 

@@ -2,7 +2,8 @@
 
 Rules:
 1. `deliver` returns only when the broker has acknowledged every record; it tries again, for ever, what was not taken.
-2. A record that can never be taken (too large, not allowed) is a configuration error: the worker stops, nothing is lost.
+2. A record that can never be taken (too large, not allowed) is a configuration error: the worker stops, nothing is
+   lost.
 3. The producer never keeps more than one batch a partition in flight, so that retries keep the order.
 """
 
@@ -52,8 +53,7 @@ class Outbox:
         backoff = FIRST_BACKOFF_SECONDS
         while True:
             try:
-                await self._producer.start()
-                return
+                return await self._producer.start()
             except kafka_errors.KafkaConnectionError:
                 log.warning("broker_not_reached", retry_in_seconds=backoff)
                 await self._wait(backoff)

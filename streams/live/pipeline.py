@@ -256,9 +256,8 @@ class Pipeline:
 
     async def _commit(self, shares: list[Share]) -> None:
         """Commit the finished offsets of shares of the present generation; what is refused is repeated, not lost."""
-        due = {
-            share.tp: share.finished for share in shares if share.finished is not None and share.finished != share.committed
-        }
+        moved = [share for share in shares if share.finished != share.committed]
+        due = {share.tp: share.finished for share in moved if share.finished is not None}
         if not due:
             return
         generation = shares[0].generation

@@ -204,7 +204,7 @@ class LiveViews:
         for partition in partitions:
             self._persons[partition] = self._shared.beside(Histories())
 
-    def _apply_registry(self, topic: str, partition: int, records: Sequence[LogRecord]) -> None:
+    def _apply_registry(self, _topic: str, _partition: int, records: Sequence[LogRecord]) -> None:
         came = monotonic()
         self._queue(lambda batch: self._take_registry(batch, came), records)
 
@@ -223,7 +223,9 @@ class LiveViews:
                 if key is not None:
                     registry.mark_unreadable(key)
 
-    def _apply_subjects(self, reader: SubjectReader, topic: str, partition: int, records: Sequence[LogRecord]) -> None:
+    def _apply_subjects(
+        self, reader: SubjectReader, _topic: str, _partition: int, records: Sequence[LogRecord]
+    ) -> None:
         self._queue(lambda batch: self._take_subjects(reader.partitions, batch), records)
 
     def _take_subjects(self, kept: set[int], records: Sequence[LogRecord]) -> None:

@@ -62,7 +62,8 @@ log = structlog.get_logger(__name__)
 def fail(error: BaseException) -> NoReturn:
     """End the process without a further commit, saying why; never shows a payload."""
     known = isinstance(error, ConsentinelError)
-    log.critical("worker_failed", error=type(error).__name__, message=str(error) if known else None, exc_info=None if known else error)
+    said, trace = (str(error), None) if known else (None, error)
+    log.critical("worker_failed", error=type(error).__name__, message=said, exc_info=trace)
     sys.stderr.flush()
     os._exit(EXIT_FAILED)
 
@@ -251,7 +252,7 @@ def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerAp
             assert app.pipeline is not None
             try:
                 await app.pipeline.take(run)
-            except Exception as error:  # what leaves an agent is an event lost
+            except Exception as error:  # noqa: BLE001 - what leaves an agent is an event lost
                 fail(error)
 
     return app

@@ -130,7 +130,7 @@ def ours(settings: Settings, count: int, pack: Path) -> dict[str, float]:
         first: tuple[float, float] | None = None
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            time.sleep(0.1)
+            time.sleep(0.5)
             try:
                 now = counters(port)
             except OSError:

@@ -113,7 +113,7 @@ RULES: tuple[Rule, ...] = (
     *(_stored(place, decision) for place in ("lan", "cloud") for decision in ("match", "non_match", "inconclusive")),
     *map(_controller, ("private", "public_agency", "law_enforcement", "property_manager", "employer", "school")),
 )
-assert len(RULES) == 60 and len({rule.sql for rule in RULES}) == 60, "sixty rules, all distinct"
+assert len(RULES) == len({rule.sql for rule in RULES}) == 60, "sixty rules, all distinct"
 
 
 def pack() -> str:
@@ -123,8 +123,9 @@ def pack() -> str:
         "jurisdictions: [CN]\ntimezone: UTC\nin_force: {from: 2020-01-01}\nrules:\n"
     )
     rule = (
-        "  - id: bench.r{n:02d}.rule\n    title: rule {n}\n    description: made for a benchmark\n    citation: none at all\n"
-        "    level: high\n    judges: match\n    condition: |\n      {sql}\n    per: device\n"
+        "  - id: bench.r{n:02d}.rule\n    title: rule {n}\n    description: made for a benchmark\n"
+        "    citation: none at all\n    level: high\n    judges: match\n    condition: |\n      {sql}\n"
+        "    per: device\n"
         "    annotations: {{summary: none, description: none, runbook: none}}\n"
     )
     return head + "".join(rule.format(n=n, sql=each.sql) for n, each in enumerate(RULES))

@@ -1,8 +1,8 @@
 """The peer of the live benchmark: a Faust agent as its documentation writes one, judging one event at a time.
 
 Run as `plain_faust.py worker`; reads BROKER, TOPIC, OUT, GROUP and COUNT from the environment and prints, after COUNT
-events, one JSON line with its rate and how many violations it wrote. Consents and devices are plain dictionaries, filled
-before the first event: the peer pays nothing for what our views do.
+events, one JSON line with its rate and how many violations it wrote. Consents and devices are plain dictionaries,
+filled before the first event: the peer pays nothing for what our views do.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from schemas.contract import ContractError, Message, Reason
 from schemas.encounter import ENCOUNTER, AccessOutcome, Disclosure, HumanReview
 from schemas.match import MATCH, MatchEvent
 from strategies import documents
-from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.decode import Decoded, decode, decode_encounters
+from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 
 PLAIN = {
     "schema_version": "1.0",
