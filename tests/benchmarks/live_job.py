@@ -23,7 +23,8 @@ from schemas.registry import (
     RegistryRecord,
     SiteRecord,
 )
-from schemas.subject import ConsentGiven, SubjectRecord
+from schemas.subject import ConsentGiven
+from schemas.vocabulary import Zone
 
 SUBJECTS = 100_000
 DEVICES = 500
@@ -32,7 +33,18 @@ VIOLATING = 100
 """Every so many persons there is one without consent."""
 START = datetime(2026, 11, 1, tzinfo=UTC)
 SINCE = START - timedelta(days=30)
-ZONES = ("entrance", "gate", "lobby", "corridor", "shop_floor", "office", "ward", "platform", "street", "classroom")
+ZONES: tuple[Zone, ...] = (
+    "entrance",
+    "gate",
+    "lobby",
+    "corridor",
+    "shop_floor",
+    "office",
+    "ward",
+    "platform",
+    "street",
+    "classroom",
+)
 PRIVATE = ("hotel_room", "toilet", "public_bath", "changing_room", "fitting_room", "nursing_room")
 ATTRIBUTES = ("race", "ethnicity", "religion", "health", "social_class", "political_opinion", "sex_life", "emotion")
 CATEGORIES = ("payment", "boarding", "attendance", "marketing", "research", "other", "emergency", "law_enforcement")
@@ -86,9 +98,11 @@ def _stored(place: str, decision: str) -> Rule:
     return Rule(
         f"storage_location = '{place}' AND comparison_decision = '{decision}' "
         "AND NOT 'internet_transfer' = ANY(separate_consent_actions)",
-        lambda f: f["storage_location"] == place
-        and f["comparison_decision"] == decision
-        and "internet_transfer" not in f["separate_consent_actions"],
+        lambda f: (
+            f["storage_location"] == place
+            and f["comparison_decision"] == decision
+            and "internet_transfer" not in f["separate_consent_actions"]
+        ),
     )
 
 
@@ -136,7 +150,7 @@ def subject_ref(number: int) -> str:
     return f"s_{number:022d}"
 
 
-def zone_of(device: int) -> str:
+def zone_of(device: int) -> Zone:
     """Where a device looks."""
     return ZONES[device % len(ZONES)]
 
@@ -176,7 +190,7 @@ def registry() -> Iterator[RegistryRecord]:
     )  # fmt: skip
 
 
-def subjects() -> Iterator[SubjectRecord]:
+def subjects() -> Iterator[ConsentGiven]:
     """One consent a person, for two purposes; one person in a hundred has none."""
     for number in range(SUBJECTS):
         if number % VIOLATING:
@@ -194,9 +208,12 @@ def events(count: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
         device = chance.randrange(DEVICES)
         at = time_text(START + timedelta(milliseconds=number))
         purpose = chance.choice(("p-access", "p-entry"))
-        yield ref, (
-            f'{{"event_id":"e{number:010d}","probe_id":"p{number:010d}","occurred_at":"{at}","controller_id":"c1",'
-            f'"device_id":"cam-{device:04d}","purpose_id":"{purpose}","operation":"verification","timing":"realtime",'
-            f'"active_involvement":true,"subject_ref":"{ref}","comparison_decision":"match","comparison_score":'
-            f'{chance.randrange(8000, 9999) / 10000},"inferred_attributes":[],"storage_location":"device"}}'
-        ).encode()
+        yield (
+            ref,
+            (
+                f'{{"event_id":"e{number:010d}","probe_id":"p{number:010d}","occurred_at":"{at}","controller_id":"c1",'
+                f'"device_id":"cam-{device:04d}","purpose_id":"{purpose}","operation":"verification","timing":"realtime",'
+                f'"active_involvement":true,"subject_ref":"{ref}","comparison_decision":"match","comparison_score":'
+                f'{chance.randrange(8000, 9999) / 10000},"inferred_attributes":[],"storage_location":"device"}}'
+            ).encode(),
+        )
