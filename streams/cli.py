@@ -63,7 +63,7 @@ def worker() -> None:
     """Judge match events from the broker of the settings (environment: CONSENTINEL_*) until told to stop."""
     from streams.live.worker import run_worker  # Faust patches the process; only the worker wants that
 
-    raise typer.Exit(run_worker(load_settings(), say))
+    raise typer.Exit(run_worker(load_settings()))
 
 
 @app.command()

@@ -50,6 +50,8 @@ DEPTH_MAX = 6
 CHAIN_MAX = 10
 """So many exceptions of a chain are told."""
 OURS = ("streams", "schemas", "dashboards")
+CHATTY = ("kafka",)
+"""Libraries that tell of each connection as if it were news; only their warnings are written."""
 
 
 class JournalSettings(Protocol):
@@ -104,6 +106,8 @@ def _take_over(handler: logging.Handler, level: int) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     for name in OURS:
         logging.getLogger(name).setLevel(level)
 

@@ -13,7 +13,6 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from time import monotonic, time
@@ -258,17 +257,20 @@ def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerAp
     return app
 
 
-def run_worker(settings: Settings, say: Callable[[str], None]) -> int:
+def run_worker(settings: Settings) -> int:
     """Run a worker until it is told to stop; returns the exit code."""
     set_up_journal(settings)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     rulebook = load_rulebook(settings.rules)
     partitions = partition_count(settings)
     for line in settings.describe():
-        say(line)
-    say(f"rulebook {rulebook.digest[:12]}: {len(rulebook.rules)} rules of {', '.join(rulebook.packs)}")
+        log.info("settings", says=line)
+    log.info("rulebook", digest=rulebook.digest[:12], rules=len(rulebook.rules), packs=list(rulebook.packs))
     app = new_app(settings, rulebook, partitions)
-    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False)
+    worker = faust.Worker(
+        app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
+    )
+    worker.spinner = None  # It would draw on the standard output, which a log shipper reads line by line.
     try:
         worker.execute_from_commandline()
     except SystemExit as stop:
