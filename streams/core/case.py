@@ -4,7 +4,8 @@ Rules:
 1. The facts of a row depend on that row and the views alone, never on its neighbours: batches may be cut anywhere.
 2. Registry facts come by combination, subject facts by person; both are small tables that rows index into.
 3. The feeds decide last: what rests on a source beyond its horizon becomes unknown, with its reason. Where only an
-   absence is in doubt, that is every negative answer; what a record grants stands.
+   absence is in doubt, that is every negative answer; what a record grants stands. A list then stands in part: its NULL
+   item says that there may be more texts, and `why_<source>` is there too.
 4. A stranger has no records. Searched in the open (no active involvement) nobody can have agreed; at a gate the
    agreement or the notice given there decides; where neither is reported the answer is unknown.
 """
@@ -252,7 +253,14 @@ def event_facts(kind: CaseKind) -> Mapping[str, pl.Expr]:
     }
 
 
-STRANGER = (pl.col("operation") == "identification") & (pl.col("comparison_decision") == "non_match")
+ABOUT_ANYBODY = ("categorisation", "emotion_recognition", "detection")
+"""Operations that look at a face and at no reference, so that nobody need be known."""
+
+STRANGER = pl.col("subject_ref").is_null() & (
+    ((pl.col("operation") == "identification") & (pl.col("comparison_decision") == "non_match"))
+    | (pl.col("operation").is_in(ABOUT_ANYBODY) & (pl.col("comparison_decision") != "match"))
+)
+"""Nobody we know; a match of an id that nobody linked is somebody, whatever else was done with the face."""
 
 
 def _states(table: pl.DataFrame, kind: CaseKind, instants: Sequence[int], views: Views) -> pl.Series:
@@ -354,8 +362,16 @@ def _masked(source: Source, horizons: Mapping[str, Horizon | None], names: Colle
     unearned = (instant >= complete) & pl.col(absent(source)) & applies
     ours = pl.col(why(source)).is_null() | (pl.col(why(source)) == Unknown.NOT_REGISTERED.value)
     reason = pl.when(missing).then(pl.lit(Unknown.FEED_MISSING.value)).otherwise(pl.lit(Unknown.FEED_BEHIND.value))
-    facts = {name: pl.when(~(stale | (unearned & _negative(name)))).then(pl.col(name)) for name in names}
+    facts = {name: pl.when(~(stale | (unearned & _negative(name)))).then(_stands(name, unearned)) for name in names}
     return facts | {why(source): pl.when((stale | unearned) & ours).then(reason).otherwise(pl.col(why(source)))}
+
+
+def _stands(name: str, unearned: pl.Expr) -> pl.Expr:
+    """What stands of a fact where no more than an absence is in doubt: a list in part, all else as it is."""
+    fact = pl.col(name)
+    if FACTS[name].type is not FactType.TEXTS:
+        return fact
+    return pl.when(unearned).then(fact.list.concat(pl.lit([None], COLUMN_TYPES[FactType.TEXTS]))).otherwise(fact)
 
 
 def _negative(name: str) -> pl.Expr:
@@ -367,7 +383,7 @@ def _negative(name: str) -> pl.Expr:
         case FactType.BOOLEAN:
             return ~pl.col(name)
         case FactType.TEXTS:
-            return pl.col(name).list.len() == 0
+            return pl.lit(value=False)
         case _:
             return pl.lit(True)
 

@@ -181,7 +181,8 @@ def _notice(
     covers = [(paper, _covers(paper, purpose, device)) for paper in papers if isinstance(paper, NoticeRecord)]
     notices = [paper for paper, covered in covers if covered]
     context.used(Source.NOTICE, *notices)
-    if hidden is None and any(covered is None for _, covered in covers):
+    unplaced = hidden is None and any(covered is None for _, covered in covers)
+    if unplaced:
         hidden = context.why[Source.DEVICE]
     answers = {
         "notice_in_force": bool(notices),
@@ -194,7 +195,9 @@ def _notice(
     context.facts.update({name: answer or (None if hidden else False) for name, answer in answers.items()})
     if all(answers.values()):
         return
-    if hidden is not None or not notices:
+    if unplaced:
+        context.follow(Source.NOTICE, Source.DEVICE)
+    elif hidden is not None or not notices:
         context.missing(Source.NOTICE, Found(why=hidden))
     else:
         context.absent.add(Source.NOTICE)
@@ -245,7 +248,7 @@ def _authority(
     in_scope = _in_scope(authority, wanted, device)
     granted = authority.status == "granted" and authority.evidence_ref is not None
     if in_scope is None and granted:
-        context.why[Source.AUTHORITY] = context.why[Source.DEVICE]
+        context.follow(Source.AUTHORITY, Source.DEVICE)
     elif in_scope and granted:
         context.facts.update(
             authority_evidenced=True,
@@ -273,7 +276,7 @@ def _exception(
     if in_scope and exception.purpose_ids:
         in_scope = wanted.purpose_id in exception.purpose_ids
     if in_scope is None and exception.evidence_ref is not None:
-        context.why[Source.EXCEPTION] = context.why[Source.DEVICE]
+        context.follow(Source.EXCEPTION, Source.DEVICE)
     else:
         context.facts["exception_evidenced"] = bool(in_scope) and exception.evidence_ref is not None
 

@@ -2,6 +2,9 @@
 
 Rules:
 1. A fact is NULL in a case exactly when it is unknown; "there is none" is a value (`FALSE`, `'none'`, an empty list).
+   While the feed of a source is behind, but keeps its promise, what its records grant is known and what they do not
+   grant is unknown: of the facts of CONSENT, NOTICE and ASSESSMENT TRUE stands and FALSE is NULL, and a list of CONSENT
+   is known in part, with a NULL item. FALSE stands where a record says so: withdrawn, not restricted, a stranger.
 2. Every fact rests on one source; the reason why it is unknown is the reason of that source in that case.
 3. A fact is offered only to the kinds of case that can have it; a rule that asks another is refused when loaded.
 4. Law by article: PIPL = Personal Information Protection Law, Measures = CAC and MPS Order No. 19.
@@ -93,7 +96,7 @@ _FACTS = (
     Fact("timing", TEXT, Source.EVENT, "realtime or post", UNREPORTED, MATCH, True),
     Fact("active_involvement", BOOLEAN, Source.EVENT, "the person takes part knowingly", UNREPORTED, MATCH, True),
     Fact("comparison_decision", TEXT, Source.EVENT, "match, non_match, inconclusive, not_reported", "never", MATCH),
-    Fact("stranger", BOOLEAN, Source.EVENT, "a non-match of an identification: nobody we know", "never", MATCH),
+    Fact("stranger", BOOLEAN, Source.EVENT, "nobody we know: a search without match, or no comparison", "never", MATCH),
     Fact("inferred_attributes", TEXTS, Source.EVENT, "traits inferred from the face", UNREPORTED, MATCH, True),
     Fact(
         "sensitive_attributes", TEXTS, Source.EVENT, "those of them that law calls sensitive", UNREPORTED, MATCH, True

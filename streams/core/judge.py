@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from streams.core.columns import to_polars
-from streams.core.facts import FACTS, CaseKind, Unknown, why
+from streams.core.columns import Lists, incomplete, to_polars
+from streams.core.condition import FactType
+from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.instant import NEVER, micros
 from streams.core.interpreter import interpret
 from streams.core.rulebook import Rule, Rulebook
@@ -95,7 +96,7 @@ class Verdicts:
         if rule.column in self.failed:
             return Unknown.RULE_FAILED.value
         for name in _asked(rule):
-            if row[name] is None:
+            if _is_open(row[name]):
                 return str(row.get(why(FACTS[name].source)) or Unknown.NOT_REPORTED.value)
         return Unknown.NOT_REPORTED.value
 
@@ -134,14 +135,24 @@ def _outcomes(cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     masks = cases.select([_applies(scope).alias(name) for scope, name in names.items()])
     everywhere = {scope for scope, name in names.items() if masks[name].all(ignore_nulls=False)}
     nowhere = {scope for scope, name in names.items() if masks[name].any(ignore_nulls=False) is False} - everywhere
+    lists = _lists(cases)
     judged = [
-        _judged(rule) if scope in everywhere else _masked(rule, names[scope])
+        _judged(rule, lists) if scope in everywhere else _masked(rule, names[scope], lists)
         for rule, scope in scopes.items()
         if scope not in nowhere
     ]
-    outcomes = cases.hstack(masks).select(judged)
     rest = [_constant(rule, Outcome.NOT_APPLICABLE, cases.height) for rule, scope in scopes.items() if scope in nowhere]
-    return outcomes.hstack(rest).select([rule.column for rule in rules]) if rest else outcomes
+    # A frame without columns has no height, so nothing can be put beside it.
+    outcomes = cases.hstack(masks).select(judged).hstack(rest) if judged else pl.DataFrame(rest)
+    return outcomes.select([rule.column for rule in rules])
+
+
+def _lists(cases: pl.DataFrame) -> Lists:
+    """What the lists of a batch are; `case` leaves one in part only where the feed of consents is behind."""
+    reason = why(Source.CONSENT)
+    if reason not in cases.columns or (cases[reason] == Unknown.FEED_BEHIND.value).any():
+        return Lists.ANY
+    return Lists.WHOLE
 
 
 def _constant(rule: Rule, outcome: Outcome, height: int) -> pl.Series:
@@ -160,14 +171,14 @@ def _span(cases: pl.DataFrame) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4_096)
-def _judged(rule: Rule) -> pl.Expr:
+def _judged(rule: Rule, lists: Lists) -> pl.Expr:
     """The outcome of a rule where it applies; kept, since building sixty of them costs more than computing them."""
-    breach = to_polars(rule.condition.root)
+    breach = to_polars(rule.condition.root, lists)
     worth = Outcome.VIOLATION.value - Outcome.CLEAR.value
     said = breach.cast(pl.UInt8) * worth + Outcome.CLEAR.value
     said = said.fill_null(Outcome.UNDETERMINED.value).cast(pl.UInt8)
     if rule.excuses:
-        excused = pl.any_horizontal(to_polars(excuse.condition.root) for excuse in rule.excuses)
+        excused = pl.any_horizontal(to_polars(excuse.condition.root, lists) for excuse in rule.excuses)
         said = (
             pl.when(breach & excused)
             .then(_code(Outcome.EXCUSED))
@@ -179,7 +190,7 @@ def _judged(rule: Rule) -> pl.Expr:
 
 
 @lru_cache(maxsize=4_096)
-def _masked(rule: Rule, mask: str) -> pl.Expr:
+def _masked(rule: Rule, mask: str, lists: Lists) -> pl.Expr:
     """The outcome of a rule that applies to some rows only, as the column `mask` says."""
     applies = pl.col(mask)
     return (
@@ -187,7 +198,7 @@ def _masked(rule: Rule, mask: str) -> pl.Expr:
         .then(_code(Outcome.NOT_APPLICABLE))
         .when(applies.is_null())
         .then(_code(Outcome.UNDETERMINED))
-        .otherwise(_judged(rule))
+        .otherwise(_judged(rule, lists))
         .alias(rule.column)
     )
 
@@ -227,7 +238,7 @@ def _applies(scope: Scope) -> pl.Expr:
     if scope.judges == "probe":
         parts.append(pl.col("rank") == 0)
     if scope.judges == "subject":
-        parts.append(~STRANGER_ROW)
+        parts.append(~pl.col("stranger"))
     if scope.controller_types:
         parts.append(pl.col("controller_type").is_in(list(scope.controller_types)))
     if scope.jurisdictions:
@@ -236,7 +247,6 @@ def _applies(scope: Scope) -> pl.Expr:
     return reduce(and_, parts)
 
 
-STRANGER_ROW = (pl.col("operation") == "identification") & (pl.col("comparison_decision") == "non_match")
 SELECTORS = {"controller_types": "controller_type", "jurisdictions": "jurisdictions"}
 
 
@@ -258,9 +268,19 @@ def _sums(rules: tuple[Rule, ...]) -> list[pl.Expr]:
 
 @lru_cache(maxsize=4_096)
 def _reason(rule: Rule) -> pl.Expr:
-    """Why an undetermined case is: the reason of the first fact asked that is unknown."""
-    reasons = [pl.when(pl.col(name).is_null()).then(_fact_reason(name)) for name in _asked(rule)]
+    """Why an undetermined case is: the reason of the first fact asked that is unknown, be it in part."""
+    reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
     return pl.coalesce(*reasons, pl.lit(Unknown.NOT_REPORTED.value)).alias("reason")
+
+
+def _is_open_column(name: str) -> pl.Expr:
+    fact = pl.col(name)
+    return fact.is_null() | incomplete(fact) if FACTS[name].type is FactType.TEXTS else fact.is_null()
+
+
+def _is_open(value: object) -> bool:
+    """Whether a fact is unknown, or a list that is known in part."""
+    return value is None or (isinstance(value, list | tuple) and None in value)
 
 
 def _fact_reason(name: str) -> pl.Expr:
@@ -287,12 +307,12 @@ def judge_row(rule: Rule, row: Mapping[str, object]) -> Outcome:
 
 def _applies_row(rule: Rule, row: Mapping[str, object]) -> bool | None:
     instant = micros(row["occurred_at"])  # type: ignore[arg-type]  # the contract of a case row
-    stranger = row.get("operation") == "identification" and row.get("comparison_decision") == "non_match"
     parts: list[bool | None] = [rule.from_instant <= instant < min(rule.until_instant, NEVER)]
     if rule.judges == "probe":
         parts.append(row["rank"] == 0)
     if rule.judges == "subject":
-        parts.append(not stranger)
+        stranger = row["stranger"]
+        parts.append(None if stranger is None else not stranger)
     if rule.controller_types:
         held = row["controller_type"]
         parts.append(None if held is None else held in rule.controller_types)

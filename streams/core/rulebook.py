@@ -102,8 +102,10 @@ class Rulebook:
 
     def facts_of(self, kind: CaseKind) -> frozenset[str]:
         """Every fact that some rule about one kind of case asks, selectors included."""
-        asked = {name for rule in self.of_kind(kind) for name in rule.facts}
-        return frozenset(asked | {"jurisdictions", "controller_type"})
+        rules = self.of_kind(kind)
+        asked = {name for rule in rules for name in rule.facts}
+        selecting = {"stranger"} if any(rule.judges == "subject" for rule in rules) else set()
+        return frozenset(asked | selecting | {"jurisdictions", "controller_type"})
 
 
 def load(texts: Iterable[tuple[str, str]]) -> Rulebook:

@@ -20,7 +20,7 @@ from rule_texts import a_pack, a_rule
 from settled_world import a_feed, a_match, a_settled_world, registry_record, views_of
 from streams.core import judge as module
 from streams.core.case import assemble
-from streams.core.columns import COLUMN_TYPES, to_polars
+from streams.core.columns import COLUMN_TYPES, Lists, to_polars
 from streams.core.condition import Condition, Node, fact_names
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
@@ -253,10 +253,10 @@ def test_a_rule_that_fails_is_undetermined_and_stops_no_other(monkeypatch: pytes
     )
     cases = settled_cases(law, {}, {"event_id": "event-2"})
 
-    def planted(node: Node) -> pl.Expr:
+    def planted(node: Node, lists: Lists) -> pl.Expr:
         if fact_names(node) == ("original_image_retained",):
             raise RuntimeError("planted")
-        return to_polars(node)
+        return to_polars(node, lists)
 
     monkeypatch.setattr(module, "to_polars", planted)
     verdicts = judge(cases, CaseKind.MATCH, law)

@@ -104,7 +104,8 @@ def test_a_rule_that_is_off_is_checked_and_left_out(off: str) -> None:
 def test_a_rule_judges_one_kind_of_case_and_may_ask_its_facts_only(judges: str, kind: CaseKind) -> None:
     law = book(a_rule(judges=judges))
     assert [rule.kind for rule in law.of_kind(kind)] == [kind]
-    assert law.facts_of(kind) == {"purpose_named", "jurisdictions", "controller_type"}
+    selecting = {"jurisdictions", "controller_type"} | ({"stranger"} if judges == "subject" else set())
+    assert law.facts_of(kind) == {"purpose_named"} | selecting
     asks = {CaseKind.MATCH: "operation = 'detection'", CaseKind.ACCESS_OUTCOME: "face_scan_refused",
             CaseKind.HUMAN_REVIEW: "reviewers < 2", CaseKind.DISCLOSURE: "disclosed_for_value"}  # fmt: skip
     for other, condition in asks.items():

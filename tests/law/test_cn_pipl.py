@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from law_case import (
     ASSESSMENT,
     BEHIND,
@@ -30,7 +32,7 @@ from law_case import (
     table,
     unknown,
 )
-from small_world import CLEAR, IN_PASSING, NOON, NOT_APPLICABLE, TURNED_AWAY, VIOLATION, Change, a_world
+from small_world import CLEAR, IN_PASSING, LOOKED_AT, NOON, NOT_APPLICABLE, TURNED_AWAY, VIOLATION, Change, a_world
 
 REFUSAL = (
     firing("who declines is offered nothing and stays outside", door=TURNED_AWAY),
@@ -54,7 +56,10 @@ SHARE = (
     clear("the person separately consented to sharing", handover={}, consent=TO_SHARE),
     clear("the recipient is a processor, which acts for the controller", handover={"recipient_role": "processor"}),
     clear("the person asked for the data", handover={"recipient_role": "subject"}),
+    clear("the consent to sharing is known, and none could undo it", handover={}, consent=TO_SHARE, feed=BEHIND),
     unknown("feed_behind", "a consent may be under way", handover={}, consent=None, feed=BEHIND),
+    unknown("feed_behind", "consent to identification is known, and one to sharing may be under way",
+            handover={}, feed=BEHIND),
     unknown("not_reported", "nobody says whose data it was", handover={"subject_ref": None}),
     boundary(CLEAR, "consent to sharing from the very instant", handover={}, consent=TO_SHARE | {"valid_from": NOON}),
     boundary(VIOLATION, "consent to sharing was withdrawn at that very instant",
@@ -66,9 +71,16 @@ SHARE = (
            handover={"legal_basis": "contract", "evidence_ref": "paper-4"}),
 )  # fmt: skip
 
+NO_RETENTION = (
+    clear("a notice need not state retention", notice={"states_retention": False}),
+    clear("a notice without retention is known, and no other one could undo it",
+          notice={"states_retention": False}, feed=BEHIND),
+)  # fmt: skip
+
 RESTRICTED = (
     firing("the data may only be stored", restriction={"valid_from": JUST_BEFORE}),
     clear("there is no restriction"),
+    clear("no restriction came so far, and the feed keeps its promise", feed=BEHIND),
     clear("another controller's data is restricted", restriction={"controller_id": "mall", "valid_from": JUST_BEFORE}),
     unknown("feed_behind", "the feed of restrictions stopped on Friday", feed=SILENT),
     unknown("identity_unlinked", "the id is linked to nobody", event={"subject_ref": None}),
@@ -89,7 +101,7 @@ CASES: list[Case] = [
     *of("cnpipl.art13.consent", *CONSENT, *NEVER_TWICE),
     *of("cnpipl.art15.after-withdrawal", *WITHDRAWN),
     *of("cnpipl.art16.refusal", *REFUSAL),
-    *of("cnpipl.art17.notice", *NOTICE, clear("a notice need not state retention", notice={"states_retention": False})),
+    *of("cnpipl.art17.notice", *NOTICE, *NO_RETENTION),
     *of("cnpipl.art23.share", *SHARE),
     *of("cnpipl.art26.sign", *SIGN),
     *of("cnpipl.art26.public-security", *PUBLIC_SECURITY),
@@ -115,7 +127,14 @@ def test_after_a_withdrawal_one_rule_fires_and_not_two() -> None:
     assert world.says("cnpipl.art13.consent") == CLEAR
 
 
-def test_rules_about_a_person_do_not_apply_to_a_stranger() -> None:
-    world = a_world(event=IN_PASSING)
+@pytest.mark.parametrize("event", [IN_PASSING, LOOKED_AT, LOOKED_AT | {"operation": "detection"}])
+def test_rules_about_a_person_do_not_apply_to_a_stranger(event: Change) -> None:
+    world = a_world(event=event)
     for rule in ("cnpipl.art15.after-withdrawal", "cnpipl.art31.minor", "cnpipl.art47.restricted-use"):
         assert world.says(rule) == NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("operation", ["categorisation", "emotion_recognition", "detection"])
+def test_a_person_whose_trait_is_inferred_after_a_match_is_no_stranger(operation: str) -> None:
+    world = a_world(event={"operation": operation}, restriction={"valid_from": JUST_BEFORE})
+    assert world.says("cnpipl.art47.restricted-use") == VIOLATION

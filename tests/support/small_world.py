@@ -141,6 +141,8 @@ STRANGER: Change = {"subject_ref": None, "comparison_decision": "non_match", "no
 """What changes of an event when nobody we know was found; what was agreed on the spot is not said."""
 IN_PASSING: Change = STRANGER | {"active_involvement": False}
 """A stranger whom a camera searched as they walked by."""
+LOOKED_AT: Change = IN_PASSING | {"operation": "categorisation", "comparison_decision": "not_reported"}
+"""Somebody who walked by and was compared with nobody."""
 DOOR: Change = {
     "kind": "access_outcome",
     "event_id": "event-1",
