@@ -54,6 +54,8 @@ OPTIONS = {
 }
 """Settings of the demo's worker that differ from the defaults."""
 READY = "the worker is ready"
+FILE_COLUMNS = 100
+"""So wide is what goes to a file or a pipe: the id of every rule fits beside its numbers."""
 
 
 @dataclass(slots=True)
@@ -117,7 +119,9 @@ class Stage:
 
 def run_demo(*, seconds: float | None, seed: int, rate: float | None = None, as_json: bool = False) -> int:
     """Run a demo and return its exit code; raises a ConsentinelError when broker or worker cannot be had."""
-    said = Console(stderr=True) if as_json else Console()
+    said = Console(stderr=as_json)
+    if not said.is_terminal:
+        said.width = max(said.width, FILE_COLUMNS)
     stop = Stop(None if seconds is None else time.monotonic() + seconds)
     book = load_rulebook(load_settings().rules)
     with ExitStack() as stack:

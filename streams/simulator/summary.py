@@ -90,7 +90,10 @@ class Summary:
 
     def table(self, rulebook: Rulebook) -> Table:
         """Violations by rule: found and expected, the law in force first, the draft after it."""
-        table = Table("rule", "level", "standing", title="violations by rule", title_justify="left", box=None)
+        table = Table(title="violations by rule", title_justify="left", box=None)
+        table.add_column("rule", no_wrap=True)
+        table.add_column("level")
+        table.add_column("standing", no_wrap=True)
         for column in ("found", "of which excused", "expected", "difference"):
             table.add_column(column, justify="right")
         for rule in sorted(rulebook.rules, key=lambda rule: (rule.standing, rule.id)):

@@ -12,6 +12,7 @@ from rich.console import Console
 from schemas.verdict import Violation
 from streams.packs import rulebook
 from streams.simulator.auditor import Auditor
+from streams.simulator.demo import FILE_COLUMNS
 from streams.simulator.expectation import Expectation
 from streams.simulator.scoreboard import Scoreboard
 from streams.simulator.summary import EVENTS, Summary
@@ -61,8 +62,8 @@ def a_summary(*, events: int, series: Series, found: bool = True) -> Summary:
     return Summary(seed=1, events=events, series=series, audit=auditor.audit(), seconds=2.0)
 
 
-def text_of(renderable: object) -> str:
-    console = Console(file=io.StringIO(), width=140)
+def text_of(renderable: object, width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(renderable)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -94,6 +95,14 @@ def test_a_run_with_a_missing_verdict_disagrees_and_names_it() -> None:
     assert summary.as_json()["missing"] == [{"event_id": "me-1", "rule_id": "core.purpose.unknown", "status": "open"}]
     assert "missing: core.purpose.unknown open for me-1" in summary.lines()
     assert "-1" in text_of(summary.table(rulebook()))
+
+
+def test_the_id_of_a_rule_is_never_cut_in_a_file() -> None:
+    auditor = Auditor()
+    auditor.expect([Expectation("me-1", rule.id, "open", "tale") for rule in rulebook().rules])
+    summary = Summary(seed=1, events=1, series=some_series(1), audit=auditor.audit(), seconds=1.0)
+    said = text_of(summary.table(rulebook()), FILE_COLUMNS)
+    assert [rule.id for rule in rulebook().rules if rule.id not in said] == []
 
 
 def test_a_run_in_which_something_was_rejected_or_left_unjudged_disagrees() -> None:
