@@ -157,6 +157,8 @@ class Pipeline:
         """Queue a run for its share; one of an old generation is dropped, its offsets were not committed."""
         share = self._shares.get(run.tp)
         if share is not None and share.generation == run.generation:
+            if not self.busy:
+                self.progress_at = monotonic()
             share.queue.put_nowait(run)
 
     async def commit_for_ever(self) -> None:
@@ -176,7 +178,7 @@ class Pipeline:
     @property
     def busy(self) -> bool:
         """Whether a run is waiting or in work."""
-        return any(not share.queue.empty() for share in self._shares.values())
+        return any(share.at_work or not share.queue.empty() for share in self._shares.values())
 
     # -- a share -------------------------------------------------------------------------------------------------------
 
@@ -222,13 +224,22 @@ class Pipeline:
         return judge_batch(batch, self._rulebook, views, self._plan.names)
 
     async def _await_heartbeats(self, batch: Batch) -> None:
-        """Wait while a heartbeat that would settle the batch may come, at most the hold after it was recorded."""
+        """Wait while a heartbeat that would settle the batch may come, at most the hold after it was recorded.
+
+        That none came is known only when both logs are read so far: a worker that was frozen, cut off, or has just
+        taken over finds old events and old views, and must not hold the silence of its own ears for that of a source.
+        """
         reach = span(batch)
-        # A topic that was made by hand may carry the producer's own time; a clock ahead of ours must not hold us up.
-        recorded = min(batch.run.records[-1].timestamp / 1_000, time())
-        while reach is not None and time() < recorded + self._plan.hold_seconds:
+        began = time()
+        # A broker whose clock is ahead must not make the hold longer.
+        recorded = min(batch.run.records[-1].timestamp / 1_000, began)
+        while reach is not None:
             controllers, latest = reach
-            if not await self._views.awaits_heartbeat(controllers, HEARTBEAT_KINDS, latest, round(time() * 1e6)):
+            outlook = await self._views.outlook(controllers, HEARTBEAT_KINDS, latest, round(time() * 1e6))
+            if outlook.settled:
+                return
+            until = recorded + self._plan.hold_seconds if outlook.awaited else recorded
+            if time() >= until and time() - outlook.unread_seconds >= min(until, began):
                 return
             await asyncio.sleep(HEARTBEAT_POLL_SECONDS)
 

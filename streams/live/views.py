@@ -4,7 +4,8 @@ Rules:
 1. Every worker reads all of `registry` and all of `subjects`, from the beginning, in no group; what the views say is a
    pure function of the logs up to their frontier.
 2. The subject in the record decides where it belongs, not the partition it was written to nor its Kafka key.
-3. A partition is warm when the ends of both logs, as they were when it was taken over, have been applied.
+3. A partition is warm when the ends of both logs, as they were when it was taken over, have been applied, and when its
+   reader has come as far as the heartbeats that count already.
 4. A heartbeat about persons counts only once everything written to `subjects` before it has been applied: the two logs
    are read apart, and a heartbeat that overtakes the records it vouches for would make them look absent.
 5. An unreadable record makes its key unknown until a readable one of that key comes; one without a key is counted,
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from math import inf
 from time import monotonic
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import polars as pl
 
@@ -42,6 +43,17 @@ PENDING_MAX = 32
 """Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory."""
 
 
+class Outlook(NamedTuple):
+    """How much is known about an instant: the latest of a batch that waits to be judged."""
+
+    settled: bool
+    """Every record of these kinds about these controllers that tells of the instant is known, or known to be absent."""
+    awaited: bool
+    """A heartbeat that would settle the instant may still come."""
+    unread_seconds: float
+    """So long ago both logs were last read to their ends; what was written since may be unknown here."""
+
+
 class SubjectReader:
     """Reads all of `subjects` for a set of partitions, which only shrinks."""
 
@@ -49,7 +61,8 @@ class SubjectReader:
         self.reader = reader
         self.partitions = partitions
         self.warm = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
+        self.counts = False
+        """Whether heartbeats wait for it: not while it is far from the end of the log."""
 
 
 class LiveViews:
@@ -77,6 +90,8 @@ class LiveViews:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[Future[None]] = set()
         self._heartbeats: list[tuple[float, FeedRecord]] = []
+        self._vouched = -inf
+        """Up to when heartbeats that came count already; by the monotonic clock."""
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -109,7 +124,7 @@ class LiveViews:
             reader = SubjectReader(self._new_reader(TopicName.SUBJECTS), set(new))
             self._subjects.append(reader)
             self._watch(self._read(reader.reader, lambda *batch: self._apply_subjects(reader, *batch)))
-            self._watch(self._warm_up(reader.reader, reader.warm))
+            self._watch(self._warm_up_subjects(reader))
 
     async def warm(self, partition: int) -> None:
         """Return once the views are warm for a partition."""
@@ -138,9 +153,11 @@ class LiveViews:
         behind = await self._thread.run(self._shared.registry.feeds.behind, round(now * 1e6))
         return {feed: micros / 1e6 for feed, micros in behind.items()}
 
-    async def awaits_heartbeat(self, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int) -> bool:
-        """Whether a heartbeat that would settle `instant` may still come."""
-        return await self._thread.run(self._shared.registry.feeds.awaited, controllers, kinds, instant, now)
+    async def outlook(self, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int) -> Outlook:
+        """What is known about `instant` at `now` (microseconds), as far as both logs are read."""
+        read = min(self._registry.reached_end_at or -inf, self._subjects_read())
+        settled, awaited = await self._thread.run(self._see, read, controllers, kinds, instant, now)
+        return Outlook(settled, awaited, monotonic() - read)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -169,6 +186,14 @@ class LiveViews:
         gc.freeze()  # what a view holds lives as long as the worker; looking through it again and again costs a third
         warm.set()
 
+    async def _warm_up_subjects(self, subjects: SubjectReader) -> None:
+        """Warm a reader up; at its end it catches up with the heartbeats that count already, and they wait for it."""
+        await subjects.reader.caught_up.wait()
+        subjects.counts = True
+        while (subjects.reader.reached_end_at or -inf) < self._vouched:  # noqa: ASYNC110 -- a clock has no event
+            await asyncio.sleep(VOUCH_SECONDS)
+        await self._warm_up(subjects.reader, subjects.warm)
+
     def _queue(self, work: Callable[[Sequence[LogRecord]], None], records: Sequence[LogRecord]) -> None:
         """Hand a batch to the judging thread; wait for it only when too many are pending."""
         future = self._thread.hand(work, records)
@@ -186,10 +211,16 @@ class LiveViews:
         """Let heartbeats about persons count as soon as `subjects` was read to its end after they came."""
         while True:
             await asyncio.sleep(VOUCH_SECONDS)
-            ends = [each.reader.reached_end_at for each in self._subjects]
-            known = [end for end in ends if end is not None]
-            if self._heartbeats and len(known) == len(ends):
-                await self._thread.run(self._count_heartbeats, min(known, default=-inf))
+            if self._heartbeats:
+                await self._thread.run(self._count_heartbeats, self._subjects_read())
+
+    def _subjects_read(self) -> float:
+        """Up to when `subjects` was read for every partition that is judged, or about to be; now, where none is."""
+        ends = [each.reader.reached_end_at for each in self._subjects if each.counts]
+        nobody = -inf if self._subjects else monotonic()
+        read = min((-inf if end is None else end for end in ends), default=nobody)
+        self._vouched = max(self._vouched, read)
+        return read
 
     # -- in the judging thread ----------------------------------------------------------------------------------------
 
@@ -199,6 +230,15 @@ class LiveViews:
             if came <= until:
                 self._shared.registry.add(heartbeat)
         self._heartbeats = [each for each in self._heartbeats if each[0] > until]
+
+    def _see(
+        self, read: float, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int
+    ) -> tuple[bool, bool]:
+        self._count_heartbeats(read)
+        feeds = self._shared.registry.feeds
+        horizons = (feeds.horizon(controller, kind) for controller in controllers for kind in kinds)
+        settled = all(each is not None and each.complete_until > instant for each in horizons)
+        return settled, not settled and feeds.awaited(controllers, kinds, instant, now)
 
     def _begin(self, partitions: set[int]) -> None:
         for partition in partitions:
