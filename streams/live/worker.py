@@ -27,13 +27,13 @@ from schemas.topics import TopicName
 from streams.core.rulebook import Rulebook
 from streams.errors import ConsentinelError
 from streams.live.batch import TopicNames
+from streams.live.broker_wait import partitions_of_broker
 from streams.live.journal import set_up_journal
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader
 from streams.live.outbox import Outbox
 from streams.live.pipeline import Pipeline, Plan
 from streams.live.run import RunSettings
-from streams.live.topic_admin import partition_count
 from streams.live.transport import RunApp, RunConsumer, run_topic
 from streams.live.views import LiveViews
 from streams.live.web import WebServer
@@ -93,9 +93,7 @@ class WorkerApp(RunApp):
             consumer_max_fetch_size=FETCH_BYTES,
             consumer_auto_offset_reset=settings.offset,
         )
-        self.recorder = Recorder(
-            CollectorRegistry(), rulebook, version=version("consentinel"), started_at=datetime.now(UTC)
-        )
+        self.recorder = new_recorder(rulebook)
         self.thread = JudgingThread()
         self.views = LiveViews(
             new_reader=lambda name: LogReader(self.names[name], brokers=settings.broker),
@@ -112,6 +110,7 @@ class WorkerApp(RunApp):
         )
         self._plan, self._rulebook = plan, rulebook
         self.pipeline: Pipeline | None = None
+        self.refusal: ConsentinelError | None = None
         self._outbox: Outbox | None = None
         self._web = WebServer(self.recorder, self, host=settings.web_host, port=settings.web_port)
         self._background: list[asyncio.Task[None]] = []
@@ -124,7 +123,15 @@ class WorkerApp(RunApp):
 
     async def on_start(self) -> None:
         """Start what judging needs, before the first partition is assigned."""
-        await super().on_start()
+        try:
+            await super().on_start()
+            await self._start_judging()
+        except ConsentinelError as error:
+            # Faust turns whatever leaves here into an exit code of 1, which is another's.
+            self.refusal = error
+            raise
+
+    async def _start_judging(self) -> None:
         # A task of its own: who is told to end while the broker is waited for cancels it, and it cannot finish later.
         self._starting = asyncio.create_task(self._prepare())
         await asyncio.wait([self._starting])
@@ -230,6 +237,11 @@ def _loud(task: asyncio.Task[None]) -> None:
         fail(error)
 
 
+def new_recorder(rulebook: Rulebook) -> Recorder:
+    """Metrics of this process that say nothing yet, every series at zero."""
+    return Recorder(CollectorRegistry(), rulebook, version=version("consentinel"), started_at=datetime.now(UTC))
+
+
 def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerApp:
     """The app with its agent and its signals connected."""
     app = WorkerApp(settings, rulebook, partitions)
@@ -258,15 +270,14 @@ def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerAp
 
 
 def run_worker(settings: Settings) -> int:
-    """Run a worker until it is told to stop; returns the exit code."""
+    """Run a worker until it is told to stop; returns the exit code, and raises what keeps it from starting."""
     set_up_journal(settings)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     rulebook = load_rulebook(settings.rules)
-    partitions = partition_count(settings)
     for line in settings.describe():
         log.info("settings", says=line)
     log.info("rulebook", digest=rulebook.digest[:12], rules=len(rulebook.rules), packs=list(rulebook.packs))
-    app = new_app(settings, rulebook, partitions)
+    app = new_app(settings, rulebook, partitions_of_broker(settings, new_recorder(rulebook)))
     worker = faust.Worker(
         app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
     )
@@ -274,4 +285,6 @@ def run_worker(settings: Settings) -> int:
     try:
         worker.execute_from_commandline()
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+        if app.refusal is not None:
+            raise app.refusal from None
+        return EXIT_FAILED if stop.code else 0
