@@ -194,6 +194,20 @@ def test_a_sign_counts_from_when_it_was_seen_at_the_site_or_at_the_device() -> N
     assert [context(at_device, each).facts["sign_verified"] for each in (tick(2, -1), tick(2))] == [False, True]
 
 
+@pytest.mark.parametrize("kind", ["site", "device"])
+def test_a_sign_that_is_seen_later_begins_a_stretch_of_its_own(kind: str) -> None:
+    seen = {"site": None, "device": None} | {kind: text_at(2)}
+    registry = world(
+        registry_record("site", "gates", sign_verified_at=seen["site"]),
+        registry_record("device", "gate-1", sign_verified_at=seen["device"]),
+    )
+    segments = Contexts()
+    segments.refresh(registry)
+    known = segments.segments(registry, HERE)
+    signs = [segments.rows[index_at(known, each)].facts["sign_verified"] for each in (tick(2, -1), tick(2))]
+    assert signs == [False, True]
+
+
 @pytest.mark.parametrize(
     ("changes", "facts"),
     [

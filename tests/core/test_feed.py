@@ -111,3 +111,8 @@ def test_a_feed_is_behind_from_the_end_of_its_promise_and_a_retired_one_never() 
     feeds = feeds_of(complete(3, "living", lag=10), retired)
     assert feeds.behind(tick(4)) == {"living": 0, "old": 0}
     assert feeds.behind(tick(6)) == {"living": tick(6) - tick(4), "old": 0}
+
+
+def test_of_two_heartbeats_alike_but_for_their_promise_one_wins_in_any_order() -> None:
+    long, short = complete(3, lag=60), complete(3, lag=1)
+    assert feeds_of(long, short).horizon("zoo", "device") == feeds_of(short, long).horizon("zoo", "device")
