@@ -1,0 +1,191 @@
+"""The two ends of a drill: an estate that writes what happens, and a listener to what the monitor says of it.
+
+Rules:
+1. Every event of the baseline comes from a device that is not registered, so each breaks a rule by an absence that only
+   heartbeats can earn, and a lost event is a lost violation; one in twenty goes to a wrong partition.
+2. The estate keeps what it wrote and when the broker had acknowledged it.
+3. The listener is a consumer like any other: no group, from the beginning.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+
+from schemas.match import MatchEvent
+from schemas.registry import FeedRecord
+from schemas.topics import TopicName
+from streams.settings import Settings
+from streams.simulator.log import finite_steps
+from streams.simulator.publisher import Publisher
+from streams.simulator.simulation import STEP, Opening, Simulation, Step
+
+PARTITIONS = 4
+UNLISTED_DEVICES = 16
+MISPLACED_SHARE = 0.05
+
+
+class Heard(NamedTuple):
+    """One message of the violations topic, and when it was read (monotonic seconds)."""
+
+    at: float
+    partition: int
+    value: bytes
+    violation_id: str
+    event_id: str
+
+
+class Listener(threading.Thread):
+    """Reads the violations topic from its beginning until stopped; `ids` are those of the violations heard of."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True)
+        self.heard: list[Heard] = []
+        self.ids: set[str] = set()
+        self._stop_asked = threading.Event()
+        self._consumer = reader(settings, TopicName.VIOLATIONS)
+
+    def run(self) -> None:
+        """Read until stopped."""
+        while not self._stop_asked.is_set():
+            for tp, records in self._consumer.poll(timeout_ms=100).items():
+                now = time.monotonic()
+                for record in records:
+                    said = json.loads(record.value)
+                    heard = Heard(now, tp.partition, record.value, said["violation_id"], said["event_id"])
+                    self.heard.append(heard)
+                    self.ids.add(heard.violation_id)
+        self._consumer.close()
+
+    def stop(self) -> None:
+        """Stop reading."""
+        self._stop_asked.set()
+        self.join()
+
+
+class Estate(threading.Thread):
+    """Writes a simulated world at the pace of the clock until told to stop; `max_lag_seconds` is what feeds promise."""
+
+    def __init__(
+        self, settings: Settings, seed: int, *, rate: float, began: datetime | None = None, max_lag_seconds: int = 60
+    ) -> None:
+        super().__init__(daemon=True)
+        self._publisher = Publisher(settings.brokers, settings.prefix)
+        self._began = began or datetime.now(UTC)
+        self._simulation = Simulation(seed, self._began, rate)
+        self._chance = random.Random(f"estate/{seed}")
+        self._max_lag_seconds = max_lag_seconds
+        self._stop_asked = threading.Event()
+        self._failure: BaseException | None = None
+        opening = self._simulation.opening()
+        self.opening: Opening = replace(opening, heartbeats=self._promised(opening.heartbeats))
+        self.steps: list[Step] = []
+        self.written_at: dict[str, float] = {}
+        """When the broker had acknowledged each event (monotonic seconds), by id."""
+        self._publisher.publish_opening(self.opening)
+
+    def run(self) -> None:
+        """Write step after step, and what has begun when told to stop."""
+        try:
+            for step in self._simulation.steps(datetime.now(UTC)):
+                time.sleep(max((step.at - datetime.now(UTC)).total_seconds(), STEP.total_seconds() / 2))
+                self._write(step)
+                if self._stop_asked.is_set():
+                    break
+            for step in self._simulation.drain():
+                self._write(step)
+            self._publisher.close()
+        except BaseException as error:  # noqa: BLE001 -- `stop` tells it, in the thread of the test
+            self._failure = error
+
+    def write_at_once(self, span: timedelta) -> None:
+        """Write so much of the world's time in one go, as a backlog."""
+        for step in finite_steps(self._simulation, self._began, span.total_seconds()):
+            self._write(step)
+        self._publisher.close()
+
+    def stop(self) -> None:
+        """Let what has begun be reported, and end; raises what kept it from writing."""
+        self._stop_asked.set()
+        self.join()
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def events(self) -> int:
+        """How many events were written."""
+        return sum(len(step.events) for step in self.steps)
+
+    def _write(self, step: Step) -> None:
+        baseline = tuple(self._unlisted(event) if isinstance(event, MatchEvent) else event for event in step.baseline)
+        changed = replace(step, baseline=baseline, heartbeats=self._promised(step.heartbeats))
+        away = [each for each in baseline if isinstance(each, MatchEvent) and self._chance.random() < MISPLACED_SHARE]
+        gone = {event.event_id for event in away}
+        self._publisher.publish(replace(changed, baseline=tuple(e for e in baseline if e.event_id not in gone)))
+        self._publisher._send(TopicName.MATCHES, away, displacement=1)
+        self._publisher.settle()
+        now = time.monotonic()
+        self.written_at.update((event.event_id, now) for event in changed.events)
+        self.steps.append(changed)
+
+    def _unlisted(self, event: MatchEvent) -> MatchEvent:
+        return event.model_copy(update={"device_id": f"unlisted-{self._chance.randrange(UNLISTED_DEVICES):02d}"})
+
+    def _promised(self, heartbeats: Iterable[FeedRecord]) -> tuple[FeedRecord, ...]:
+        return tuple(each.model_copy(update={"max_lag_seconds": self._max_lag_seconds}) for each in heartbeats)
+
+
+def reader(settings: Settings, *names: TopicName) -> KafkaConsumer:
+    """A consumer of all partitions of some topics from their beginning, in no group."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.brokers,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        check_crcs=False,
+    )
+    tps = [TopicPartition(settings.topic(name), partition) for name in names for partition in range(PARTITIONS)]
+    consumer.assign(tps)
+    consumer.seek_to_beginning(*tps)
+    return consumer
+
+
+Place = tuple[TopicName, int]
+"""A topic and a partition."""
+
+
+def committed(settings: Settings, names: Sequence[TopicName]) -> dict[Place, int]:
+    """The offsets that the group of the settings has committed; 0 where none."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.brokers, group_id=settings.group, enable_auto_commit=False)
+    offsets = {
+        (name, partition): consumer.committed(TopicPartition(settings.topic(name), partition)) or 0
+        for name in names
+        for partition in range(PARTITIONS)
+    }
+    consumer.close()
+    return offsets
+
+
+def event_ids(settings: Settings, names: Sequence[TopicName]) -> dict[Place, list[str]]:
+    """The id of the event at each offset, by reading: a broker may list the start of its last batch as the end."""
+    consumer = reader(settings, *names)
+    found: dict[Place, list[str]] = {(name, partition): [] for name in names for partition in range(PARTITIONS)}
+    bare = {settings.topic(name): name for name in names}
+    while not all(_at_end(consumer, tp) for tp in consumer.assignment()):
+        for tp, records in consumer.poll(timeout_ms=200).items():
+            found[bare[tp.topic], tp.partition] += [json.loads(record.value)["event_id"] for record in records]
+    consumer.close()
+    return found
+
+
+def _at_end(consumer: KafkaConsumer, tp: TopicPartition) -> bool:
+    end = consumer.highwater(tp)
+    return end is not None and consumer.position(tp) >= end
