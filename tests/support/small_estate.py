@@ -87,6 +87,12 @@ class LiveWorker(WorkerChild):
         finally:
             connection.close()
 
+    def answer(self, path: str) -> Page:
+        """What a page answers; somebody must."""
+        found = self.page(path)
+        assert found is not None, f"nobody answers {path}: {self.last_words()}"
+        return found
+
     def ready(self) -> None:
         """Wait until it judges."""
         self.wait_ready(PATIENCE_SECONDS)
