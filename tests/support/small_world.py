@@ -4,11 +4,12 @@ Rules:
 1. `a_world()` breaks no rule of any pack and leaves nothing unknown, so a test changes one thing and says what follows.
 2. Each part is a mapping of the fields to change, or None for "there is no such record"; parts that a zoo does not need
    (authority, exception, withdrawal, restriction) are there only when named, `authority={}` as they come by default.
-3. Every verdict is said twice, by the columns and by the interpreter, and they must agree.
+3. Every verdict and every reason is said twice, by the columns and by the interpreter, and they must agree.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -296,3 +297,5 @@ def _agree(verdicts: Verdicts) -> None:
         columns = verdicts.outcomes[rule.column].to_list()
         oracle = [judge_row(rule, row).value for row in rows]
         assert columns == oracle, f"{rule.id}: columns say {columns}, the interpreter says {oracle}"
+    reasons = [(rule, verdicts.reason(rule, rows[row])) for row, rule, _ in verdicts.found(Outcome.UNDETERMINED)]
+    assert verdicts.undetermined() == Counter(reasons)
