@@ -4,7 +4,8 @@ Rules:
 1. Brokers live as long as the session and are shared, so a test names its topics and groups as nobody else does.
 2. `embedded` always works; `apache_kafka` skips with its reason, except in CI, where it must run and fails instead.
 3. `broker` runs a test on both; whatever needs Apache Kafka carries the marker `kafka` without saying so itself.
-4. Quick tests first, then those on Apache Kafka, then those that kill.
+4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, one
+   of them takes all tests on Apache Kafka, and begins with them: there is one node, and it is what takes longest.
 """
 
 from __future__ import annotations
@@ -57,7 +58,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("kafka")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the quick tests speak first."""
-    items.sort(key=lambda item: (bool(item.get_closest_marker("kill")), bool(item.get_closest_marker("kafka"))))
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the quick tests speak first, unless they have a process of their own."""
+    several = config.getoption("dist", "no") != "no"
+    for item in items:
+        if several and item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("apache"))
+    items.sort(key=lambda item: _turn(item, several=several))
+
+
+def _turn(item: pytest.Item, *, several: bool) -> tuple[bool, bool]:
+    kafka = bool(item.get_closest_marker("kafka"))
+    return bool(item.get_closest_marker("kill")), kafka != several
