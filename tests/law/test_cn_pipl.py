@@ -135,6 +135,7 @@ def test_rules_about_a_person_do_not_apply_to_a_stranger(event: Change) -> None:
 
 
 @pytest.mark.parametrize("operation", ["categorisation", "emotion_recognition", "detection"])
-def test_a_person_whose_trait_is_inferred_after_a_match_is_no_stranger(operation: str) -> None:
-    world = a_world(event={"operation": operation}, restriction={"valid_from": JUST_BEFORE})
+def test_a_person_whom_the_system_names_is_no_stranger(operation: str) -> None:
+    event: Change = {"operation": operation, "comparison_decision": "not_reported"}
+    world = a_world(event=event, restriction={"valid_from": JUST_BEFORE})
     assert world.says("cnpipl.art47.restricted-use") == VIOLATION
