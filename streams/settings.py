@@ -71,8 +71,6 @@ class Settings(BaseSettings):
     """What stands before the bare name of every topic."""
     group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] = "consentinel"
     """The consumer group of the workers."""
-    offset: Literal["earliest", "latest"] = "earliest"
-    """Where a group that never committed begins; `latest` leaves what lies there unjudged."""
 
     hold_seconds: Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)] = 3.0
     """How long a violation is kept back that a record in flight may undo."""
@@ -121,8 +119,6 @@ class Settings(BaseSettings):
             found.append(f"topics with {self.replication_factor} of {SAFE_REPLICAS} copies lose data with a broker")
         if not _loopback(self.web_host):
             found.append("metrics and health are served beyond this machine, without a password")
-        if self.offset == "latest":
-            found.append("a new group begins at the end of the log: what lies there is not judged")
         return tuple(found)
 
     def describe(self) -> tuple[str, ...]:

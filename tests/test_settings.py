@@ -76,7 +76,6 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("COMMIT_INTERVAL_SECONDS", "0", "CONSENTINEL_COMMIT_INTERVAL_SECONDS: expected more than 0, got 0"),
         ("SESSION_TIMEOUT_SECONDS", "5", "CONSENTINEL_SESSION_TIMEOUT_SECONDS: expected at least 6, got 5"),
         ("LOG_FORMAT", "xml", "CONSENTINEL_LOG_FORMAT: expected 'json' or 'console', got xml"),
-        ("OFFSET", "middle", "CONSENTINEL_OFFSET: expected 'earliest' or 'latest', got middle"),
         ("PREFIX", "a b", "CONSENTINEL_PREFIX: expected a text that matches ^[A-Za-z0-9._-]{0,64}$"),
         ("BROKER", "kafka", "CONSENTINEL_BROKER: expected host:port, several by comma"),
         ("BROKER", "kafka:99999", "CONSENTINEL_BROKER: expected host:port, several by comma"),
@@ -150,10 +149,9 @@ def test_the_start_log_tells_every_setting_and_every_topic_with_its_retention() 
 def test_what_is_unwise_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(replication_factor=3).warnings() == ()
     monkeypatch.setenv("CONSENTINEL_WEB_HOST", "0.0.0.0")
-    monkeypatch.setenv("CONSENTINEL_OFFSET", "latest")
     settings = load_settings()
-    assert len(settings.warnings()) == 3
-    assert sum(line.startswith("warning: ") for line in settings.describe()) == 3
+    assert len(settings.warnings()) == 2
+    assert sum(line.startswith("warning: ") for line in settings.describe()) == 2
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])

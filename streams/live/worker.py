@@ -91,7 +91,6 @@ class WorkerApp(RunApp):
             broker_heartbeat_interval=max(1.0, settings.session_timeout_seconds / 4),
             broker_max_poll_records=settings.max_poll_records,
             consumer_max_fetch_size=FETCH_BYTES,
-            consumer_auto_offset_reset=settings.offset,
         )
         self.recorder = new_recorder(rulebook)
         self.thread = JudgingThread()
