@@ -28,6 +28,8 @@ from streams.core.partition import partition_of
 from streams.live.batch import ORIGIN
 from streams.simulator.worker_child import by_label, total
 
+pytestmark = pytest.mark.kafka  # those on the embedded broker too: they are no quick tests
+
 MARK = "zqmark"
 """Stands in whatever only a producer and the topics may know; no log, metric or explanation may show it."""
 HUGE = 5 * 2**20
