@@ -102,7 +102,7 @@ def test_matches_is_not_made_at_odds_with_what_must_be_like_it(settings: Setting
 
 def test_a_log_that_forgets_too_early_is_a_fault(settings: Settings, admin: KafkaAdminClient) -> None:
     name = settings.topic(TopicName.SUBJECTS)
-    made_by_hand(admin, name, 3, retention_ms="86400000", cleanup_policy="delete")
+    made_by_hand(admin, name, 3, retention_ms="86400000", cleanup_policy="delete", message_timestamp_type="LogAppendTime")
     create(settings)
     assert [str(problem) for problem in faults(settings)] == [
         f"fault: {name}: expected retention.ms=-1, found 86400000"
@@ -111,9 +111,17 @@ def test_a_log_that_forgets_too_early_is_a_fault(settings: Settings, admin: Kafk
 
 def test_a_compacted_log_is_a_fault(settings: Settings, admin: KafkaAdminClient) -> None:
     name = settings.topic(TopicName.REGISTRY)
-    made_by_hand(admin, name, 1, retention_ms="-1", cleanup_policy="compact")
+    made_by_hand(admin, name, 1, retention_ms="-1", cleanup_policy="compact", message_timestamp_type="LogAppendTime")
     create(settings)
     assert [problem.text for problem in faults(settings)] == ["expected cleanup.policy=delete, found compact"]
+
+
+def test_a_log_on_the_clock_of_its_producers_is_a_fault(settings: Settings, admin: KafkaAdminClient) -> None:
+    name = settings.topic(TopicName.REGISTRY)
+    made_by_hand(admin, name, 1, retention_ms="-1", cleanup_policy="delete", message_timestamp_type="CreateTime")
+    create(settings)
+    said = "expected message.timestamp.type=LogAppendTime, found CreateTime"
+    assert [problem.text for problem in faults(settings)] == [said]
 
 
 def test_a_registry_in_many_partitions_is_unwise(settings: Settings, admin: KafkaAdminClient) -> None:
