@@ -2,7 +2,9 @@
 
 Rules:
 1. 0: clean; 1: findings (violations, or an auditor who disagrees); 2: a rule pack is wrong; 3: configuration or input.
+   A worker that fails while it judges ends with 70.
 2. Results go to stdout, everything said about them to stderr, so that `--json` is only JSON.
+3. A table is never cut off: a narrow screen folds its last column, and a pipe or a file takes it as wide as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, BinaryIO, NoReturn
 
@@ -32,11 +35,15 @@ from streams.packs import rulebook
 from streams.settings import load_settings
 
 CLEAN, FINDINGS, RULE_ERROR, INPUT_ERROR = 0, 1, 2, 3
+BAD_LINES_SHOWN = 20
+"""A file of the wrong kind has as many bad lines as lines; the first ones say what it is."""
+PIPE_WIDTH = 1_000
 
 app = typer.Typer(
     name="consentinel",
     help="Watches the watchers: judges face-recognition events against consent, purpose and law.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 topics = typer.Typer(help="The topics on the broker.", no_args_is_help=True)
@@ -51,11 +58,39 @@ Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to
 VaultFile = Annotated[Path, typer.Option("--vault", help="The vault's database.")]
 KeyFile = Annotated[Path, typer.Option("--key", help="The vault's key, kept apart from the database.")]
 Controller = Annotated[str, typer.Option("--controller", help="Id of the controller.")]
+Seed = Annotated[int, typer.Option(help="Seed of the simulated world.")]
+Rate = Annotated[float | None, typer.Option(min=1, help="Match events a second.")]
 
 
 def say(line: str) -> None:
     """One line to stderr."""
     print(line, file=sys.stderr, flush=True)
+
+
+def show(table: Table) -> None:
+    """A table to stdout, whole."""
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    table.columns[-1].overflow = "fold"
+    text = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    with text.capture() as captured:
+        text.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Watches the watchers: judges face-recognition events against consent, purpose and law."""
+    if show_version:
+        print(f"consentinel {version('consentinel')}")
+        raise typer.Exit(CLEAN)
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(INPUT_ERROR)
 
 
 @app.command()
@@ -68,9 +103,9 @@ def worker() -> None:
 
 @app.command()
 def demo(
-    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
-    rate: Annotated[float | None, typer.Option(help="Match events a second.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
+    seed: Seed = 1,
+    rate: Rate = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Show the monitor at work: an embedded broker, a worker, a simulated estate and an auditor."""
@@ -82,9 +117,9 @@ def demo(
 @app.command()
 def simulate(
     out: Annotated[str, typer.Option(help="`kafka`, or a folder for NDJSON files.")],
-    seconds: Annotated[float, typer.Option(help="Simulated seconds.")] = 60.0,
-    seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
-    rate: Annotated[float | None, typer.Option(help="Match events a second.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Simulated seconds.")] = 60.0,
+    seed: Seed = 1,
+    rate: Rate = None,
 ) -> None:
     """Write a simulated estate's events, records and expectations to the broker of the settings or to files."""
     from streams.simulator.command import run_simulate
@@ -97,8 +132,10 @@ def topics_create() -> None:
     """Create the topics that are missing; existing ones are never changed."""
     from streams.live.topic_admin import create
 
-    for name in create(load_settings()):
+    made = create(load_settings())
+    for name in made:
         print(name)
+    say(f"{len(made)} topics made" if made else "every topic was there already: nothing was changed")
 
 
 @topics.command("check")
@@ -109,17 +146,19 @@ def topics_check() -> None:
     problems = check(load_settings())
     for problem in problems:
         print(problem)
-    raise typer.Exit(FINDINGS if any(problem.grave for problem in problems) else CLEAN)
+    faults = sum(problem.grave for problem in problems)
+    say(f"{len(TopicName)} topics, {faults} faults")
+    raise typer.Exit(FINDINGS if faults else CLEAN)
 
 
 @rules.command("list")
 def rules_list(files: Files = None) -> None:
-    """List every rule with its level, dates and citation."""
+    """List every rule with its level, its standing and its citation."""
     book = rulebook(files or [])
-    table = Table("rule", "level", "standing", "judges", "citation", box=None)
+    table = Table("rule", "level", "standing", "citation", box=None)
     for rule in book.rules:
-        table.add_row(rule.id, rule.level, rule.standing, rule.judges, rule.citation)
-    Console().print(table)
+        table.add_row(rule.id, rule.level, rule.standing, rule.citation)
+    show(table)
     print(f"{len(book.rules)} rules in {len(book.packs)} packs, rulebook {book.digest[:12]}")
 
 
@@ -136,7 +175,9 @@ def judge(
     subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
     registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
     packs: Packs = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each verdict that is not clear as a JSON line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each verdict that is not clear as a JSON line.")
+    ] = False,
 ) -> None:
     """Judge files without a broker, by the same core as the worker; exit code 1 where a violation stands."""
     from streams.replay.offline import Offline
@@ -144,29 +185,35 @@ def judge(
     book = rulebook(packs or [])
     offline = Offline(book)
     offline.read_records(subjects, registry)
-    reasons: Counter[tuple[str, str]] = Counter()
+    reasons: Counter[str] = Counter()
     open_violations = 0
     for verdict in offline.judge_files(events):
         open_violations += verdict["verdict"] == "violation" and verdict["standing"] == "in_force"
-        reasons[verdict["rule_id"], verdict.get("reason", "")] += 1
+        reasons.update([verdict["reason"]] if "reason" in verdict else [])
         if as_json:
             print(json.dumps(verdict))
     if not as_json:
-        Console().print(_summary(book, offline.outcomes, reasons))
+        show(_summary(book, offline.outcomes))
     say(f"{offline.judged} events judged by rulebook {book.digest[:12]}, {open_violations} violations in force")
-    for bad in offline.bad_lines:
+    if reasons:
+        say("undetermined: " + ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
+    for bad in offline.bad_lines[:BAD_LINES_SHOWN]:
         say(str(bad))
+    if len(offline.bad_lines) > BAD_LINES_SHOWN:
+        say(f"and {len(offline.bad_lines) - BAD_LINES_SHOWN} more lines that are no contract")
     raise typer.Exit(INPUT_ERROR if offline.bad_lines else FINDINGS if open_violations else CLEAN)
 
 
-def _summary(book: Rulebook, outcomes: Counter[tuple[str, str]], reasons: Counter[tuple[str, str]]) -> Table:
-    columns = ("violation", "excused", "undetermined", "clear", "not_applicable")
-    table = Table("rule", "standing", *columns, "why undetermined", box=None)
+def _summary(book: Rulebook, outcomes: Counter[tuple[str, str]]) -> Table:
+    """The rules of which something is to be said, with how often they said what."""
+    columns = ("violation", "excused", "undetermined", "clear")
+    table = Table("rule", "standing", *columns, box=None)
+    for column in table.columns[2:]:
+        column.justify = "right"
     for rule in book.rules:
         counts = [outcomes[rule.id, column] for column in columns]
         if any(counts[:3]):
-            why = ", ".join(f"{reason} {n}" for (rule_id, reason), n in reasons.items() if reason and rule_id == rule.id)
-            table.add_row(rule.id, rule.standing, *map(str, counts), why)
+            table.add_row(rule.id, rule.standing, *map(str, counts))
     return table
 
 
@@ -185,7 +232,10 @@ def ingest_command(
         gateway = Gateway(source, gateway_mapping, opened.resolve)
         tally = _ingest(gateway, file, out)
     skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(tally.skipped.items()))
-    say(f"{tally.lines} lines, {tally.probes} probes, {tally.events} events" + (f"; skipped: {skipped}" if skipped else ""))
+    say(
+        f"{tally.lines} lines, {tally.probes} probes, {tally.events} events"
+        + (f"; skipped: {skipped}" if skipped else "")
+    )
     raise typer.Exit(CLEAN if tally.is_clean else INPUT_ERROR)
 
 
@@ -208,7 +258,7 @@ def _input(file: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        opened = Path(file).open("rb")
+        opened = Path(file).open("rb")  # noqa: SIM115 -- closed below
     except OSError:
         raise InputError("expected a readable file", place=Place(file)) from None
     with opened:
@@ -221,7 +271,7 @@ def _output(out: str) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         return
     try:
-        opened = Path(out).open("xb")
+        opened = Path(out).open("xb")  # noqa: SIM115 -- closed below
     except OSError:
         raise InputError("expected a new file that can be written", place=Place(out)) from None
     with opened:
@@ -272,7 +322,9 @@ def main() -> NoReturn:
         say(str(error))
         sys.exit(INPUT_ERROR)
     except TyperException as error:
-        say(error.format_message())
+        command = getattr(getattr(error, "ctx", None), "command_path", None)
+        if error.format_message():  # a group without a command has shown its help instead
+            say(error.format_message() + (f" Try `{command} --help`." if command else ""))
         sys.exit(INPUT_ERROR)
     except typer.Abort:
         sys.exit(130)
