@@ -102,7 +102,9 @@ def test_matches_is_not_made_at_odds_with_what_must_be_like_it(settings: Setting
 
 def test_a_log_that_forgets_too_early_is_a_fault(settings: Settings, admin: KafkaAdminClient) -> None:
     name = settings.topic(TopicName.SUBJECTS)
-    made_by_hand(admin, name, 3, retention_ms="86400000", cleanup_policy="delete", message_timestamp_type="LogAppendTime")
+    made_by_hand(
+        admin, name, 3, retention_ms="86400000", cleanup_policy="delete", message_timestamp_type="LogAppendTime"
+    )
     create(settings)
     assert [str(problem) for problem in faults(settings)] == [
         f"fault: {name}: expected retention.ms=-1, found 86400000"
