@@ -314,7 +314,7 @@ def vault_count(controller: Controller, vault_file: VaultFile, key: KeyFile) -> 
 def main() -> NoReturn:
     """The entry point: runs a command and turns errors into the exit codes of the contract."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="consentinel", standalone_mode=False)
     except RulebookError as error:
         say(str(error))
         sys.exit(RULE_ERROR)

@@ -1,0 +1,401 @@
+"""The command line as its users type it: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+from kafka.admin import KafkaAdminClient
+
+from schemas.match import MATCH
+from schemas.topics import TOPICS, TopicName
+from small_estate import SmallEstate
+from streams.cli import BAD_LINES_SHOWN, main
+from streams.simulator.expectation import Expectation
+
+FIXTURES = Path(__file__).parent / "ingest" / "fixtures"
+COMMANDS = (
+    (), ("worker",), ("demo",), ("simulate",), ("topics",), ("topics", "create"), ("topics", "check"), ("rules",),
+    ("rules", "list"), ("rules", "check"), ("judge",), ("ingest",), ("vault",), ("vault", "link"), ("vault", "unlink"),
+    ("vault", "count"),
+)  # fmt: skip
+PERSON = "Noor Haddad"
+
+
+class Ended(NamedTuple):
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line in this process, in an environment that says nothing to us."""
+    for name in [name for name in os.environ if name.startswith("CONSENTINEL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def command(*words: Any, given: bytes = b"", **settings: str) -> Ended:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"CONSENTINEL_{name.upper()}", value)
+        monkeypatch.setattr(sys, "argv", ["consentinel", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        assert "Traceback" not in err
+        return Ended(code, out, err)
+
+    return command
+
+
+# -- help -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(run: Run, words: tuple[str, ...]) -> None:
+    ended = run(*words, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert " ".join(("Usage: consentinel", *words)) in ended.out
+
+
+def test_the_installed_command_tells_its_version() -> None:
+    command = Path(sys.executable).with_name("consentinel")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("consentinel 0.")
+
+
+@pytest.mark.parametrize("words", [(), ("topics",), ("rules",), ("vault",)], ids=" ".join)
+def test_nothing_asked_is_no_success_and_shows_what_there_is(run: Run, words: tuple[str, ...]) -> None:
+    ended = run(*words)
+    assert (ended.code, ended.err) == (3, "")
+    assert "Commands" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("judje", "No such command 'judje'"),
+        ("judge", "Missing option '--events'. Try `consentinel judge --help`."),
+        ("topics chek", "Did you mean 'check'?"),
+        ("simulate --out x --seconds -1", "greater than or equal to 0"),
+        ("demo --rate 0", "greater than or equal to 1"),
+        ("ingest x --from onvif --mapping m --vault v --key k", "rekognition"),
+    ],
+)
+def test_a_slip_of_the_hand_is_answered_on_one_line_with_code_3(run: Run, line: str, said: str) -> None:
+    ended = run(*line.split())
+    assert (ended.code, ended.out) == (3, "")
+    assert said in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+# -- simulate and judge -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    command = [sys.executable, "-m", "streams.cli", "simulate", "--out", str(folder), "--seconds", "5", "--rate", "40"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert "verdicts expected" in done.stderr
+    return folder
+
+
+def of(folder: Path, *, registry: str = "registry.ndjson", subjects: str = "subjects.ndjson") -> list[str]:
+    return [
+        "judge", "--events", f"{folder}/events.ndjson", "--events", f"{folder}/encounters.ndjson",
+        "--subjects", f"{folder}/{subjects}", "--registry", f"{folder}/{registry}",
+    ]  # fmt: skip
+
+
+def test_files_are_judged_as_their_simulator_expects(run: Run, world: Path) -> None:
+    ended = run(*of(world), "--json")
+    assert ended.code == 1
+    said = [json.loads(line) for line in ended.out.splitlines()]
+    found = {(each["event_id"], each["rule_id"]) for each in said if each["verdict"] in ("violation", "excused")}
+    lines = (world / "expected.ndjson").read_bytes().splitlines()
+    wanted = [json.loads(line) for line in lines]
+    assert {"event_id", "rule_id", "status", "story"} == set(wanted[0]), Expectation.__doc__
+    assert found == {(each["event_id"], each["rule_id"]) for each in wanted if each["status"] != "undetermined"}
+    in_force = sum(each["verdict"] == "violation" and each["standing"] == "in_force" for each in said)
+    assert f"{in_force} violations in force" in ended.err
+
+
+def test_a_summary_that_goes_into_a_file_is_whole(run: Run, world: Path) -> None:
+    ended = run(*of(world))
+    assert ended.code == 1
+    assert "…" not in ended.out
+    head, *rows = ended.out.splitlines()
+    assert head.split() == ["rule", "standing", "violation", "excused", "undetermined", "clear"]
+    assert all(len(row.split()) == 6 for row in rows)
+    assert any(row.split()[0] == "cn2025.art06.after-withdrawal" for row in rows)
+    assert "undetermined: " in ended.err
+
+
+def test_no_events_break_no_rule(run: Run, world: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.ndjson").touch()
+    records = ["--subjects", f"{world}/subjects.ndjson", "--registry", f"{world}/registry.ndjson"]
+    ended = run("judge", "--events", tmp_path / "none.ndjson", *records, "--json")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err.startswith("0 events judged")
+
+
+def test_a_bad_line_is_told_by_its_place_and_the_rest_is_judged(run: Run, world: Path, tmp_path: Path) -> None:
+    events = (world / "events.ndjson").read_bytes().splitlines()
+    events[2] = f'{{"event_id": "{PERSON}"'.encode()
+    bad = tmp_path / "events.ndjson"
+    bad.write_bytes(b"\n".join(events) + b"\n")
+    records = ["--subjects", f"{world}/subjects.ndjson", "--registry", f"{world}/registry.ndjson"]
+    ended = run("judge", "--events", bad, *records)
+    assert ended.code == 3
+    assert f"{bad}:3: not_json: " in ended.err
+    assert f"{len(events) - 1} events judged" in ended.err
+    assert PERSON not in ended.err + ended.out
+
+
+def test_a_file_of_the_wrong_kind_does_not_flood_the_screen(run: Run, world: Path) -> None:
+    ended = run(*of(world, subjects="events.ndjson"))
+    assert ended.code == 3
+    told = [line for line in ended.err.splitlines() if line.startswith(f"{world}/events.ndjson:")]
+    assert len(told) == BAD_LINES_SHOWN
+    assert "more lines that are no contract" in ended.err
+
+
+def test_files_that_are_not_there_are_named(run: Run, world: Path) -> None:
+    ended = run(*of(world, registry="nothing"))
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err == f"{world}/nothing: expected a readable file of NDJSON\n"
+
+
+def test_a_place_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = run("simulate", "--out", tmp_path / "file" / "folder", "--seconds", "1")
+    assert ended.code == 3
+    assert "cannot be written" in ended.err
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+PACK = """\
+pack: own
+title: One rule
+status: in_force
+description: made for a test
+source: none
+jurisdictions: [CN]
+timezone: UTC
+in_force: {from: 2020-01-01}
+rules:
+  - id: own.r1.rule
+    title: a rule
+    description: made for a test
+    citation: none at all
+    level: high
+    judges: match
+    condition: |
+      device_zone = 'gate'
+    per: device
+    annotations: {summary: none, description: none, runbook: none}
+"""
+
+
+def test_the_rules_are_listed_with_their_citations_uncut(run: Run) -> None:
+    ended = run("rules", "list")
+    assert ended.code == 0
+    assert "…" not in ended.out
+    (row,) = [line for line in ended.out.splitlines() if "cn2025.art13.private-space" in line]
+    assert "in_force" in row
+    assert "Art. 13" in row
+    assert "rules in 5 packs, rulebook" in ended.out.splitlines()[-1]
+
+
+def test_packs_that_are_in_order_are_said_to_be(run: Run, tmp_path: Path) -> None:
+    pack = tmp_path / "own.yaml"
+    pack.write_text(PACK)
+    assert run("rules", "check").code == 0
+    ended = run("rules", "check", pack)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("1 rules in 1 packs are in order")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("device_zone", "device_zon", ":17: "),
+        ("level: high", "level: dreadful", ":14: "),
+        ("pack: own", "pack: [", "expected YAML"),
+        ("per: device", "per: device\n    prize: 3", ":19: "),
+    ],
+)
+def test_a_broken_pack_is_named_by_file_and_line_with_code_2(
+    run: Run, tmp_path: Path, world: Path, right: str, wrong: str, said: str
+) -> None:
+    pack = tmp_path / "own.yaml"
+    pack.write_text(PACK.replace(right, wrong))
+    for words in (["rules", "check", pack], ["rules", "list", pack], [*of(world), "--rules", pack]):
+        ended = run(*words)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.startswith(f"{pack}:")
+        assert said in ended.err
+
+
+def test_files_are_judged_by_a_pack_of_ones_own(run: Run, world: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "own.yaml"
+    pack.write_text(PACK)
+    ended = run(*of(world), "--rules", pack, "--json")
+    assert ended.code == 1
+    assert {json.loads(line)["rule_id"] for line in ended.out.splitlines()} == {"own.r1.rule"}
+
+
+# -- ingest and the vault ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def safe(tmp_path: Path) -> list[Any]:
+    """The options that name a vault and its key."""
+    return ["--vault", tmp_path / "vault.db", "--key", tmp_path / "vault.key"]
+
+
+def test_a_person_is_linked_counted_and_forgotten(run: Run, safe: list[Any]) -> None:
+    who = ["--controller", "harbour-works", *safe]
+    first = run("vault", "link", PERSON, *who)
+    assert first.code == 0
+    assert first.out.startswith("s_")
+    assert (
+        run("vault", "link", "-", *who, given=f"{PERSON}\nIman Rao\n".encode()).out.splitlines()[0] == first.out.strip()
+    )
+    assert run("vault", "count", *who).out == "2\n"
+    assert run("vault", "unlink", PERSON, *who) == Ended(0, "", "1 unlinked\n")
+    assert run("vault", "unlink", PERSON, *who) == Ended(1, "", "0 unlinked\n")
+    assert run("vault", "count", *who).out == "1\n"
+    assert run("vault", "link", PERSON, *who).out != first.out, "a forgotten person is somebody new"
+
+
+def test_a_vault_that_is_not_there_is_told(run: Run, safe: list[Any]) -> None:
+    ended = run("vault", "count", "--controller", "harbour-works", *safe)
+    assert (ended.code, ended.out) == (3, "")
+    assert "vault.key: cannot be read" in ended.err
+
+
+@pytest.mark.parametrize("source", ["frigate", "rekognition"])
+def test_a_recognisers_lines_become_events_on_stdout_and_in_a_file(
+    run: Run, safe: list[Any], tmp_path: Path, source: str
+) -> None:
+    run("vault", "link", PERSON, "--controller", "harbour-works", *safe)
+    lines, mapping = FIXTURES / f"{source}.ndjson", FIXTURES / f"mapping.{source}.yaml"
+    words = ["--from", source, "--mapping", mapping, *safe]
+    ended = run("ingest", lines, *words)
+    events = [MATCH.read(line) for line in ended.out.encode().splitlines()]
+    assert events
+    assert f"{len(events)} events" in ended.err
+    assert PERSON not in ended.out + ended.err
+    assert run("ingest", "-", *words, given=lines.read_bytes()).out == ended.out
+    file = tmp_path / "events.ndjson"
+    assert run("ingest", lines, *words, "--out", file).out == ""
+    assert file.read_text() == ended.out
+    again = run("ingest", lines, *words, "--out", file)
+    assert (again.code, file.read_text()) == (3, ended.out), "a file that is there is not written over"
+
+
+def test_a_line_that_cannot_be_used_ends_with_code_3_and_stops_nothing(
+    run: Run, safe: list[Any], tmp_path: Path
+) -> None:
+    run("vault", "link", PERSON, "--controller", "harbour-works", *safe)
+    words = ["--from", "frigate", "--mapping", FIXTURES / "mapping.frigate.yaml", *safe]
+    good = (FIXTURES / "frigate.ndjson").read_bytes().splitlines()[0]
+    ended = run("ingest", "-", *words, given=b"{ " + PERSON.encode() + b"\n" + good + b"\n")
+    assert ended.code == 3
+    assert len(ended.out.splitlines()) == 1
+    assert PERSON not in ended.err
+
+
+def test_a_wrong_mapping_is_told_line_by_line(run: Run, safe: list[Any]) -> None:
+    ended = run("ingest", "-", "--from", "frigate", "--mapping", FIXTURES / "mapping.misspelled.yaml", *safe)
+    assert ended.code == 3
+    assert "mapping.misspelled.yaml:3: treshold: unknown key; did you mean threshold?" in ended.err
+
+
+# -- the broker -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"cli-{uuid4().hex[:8]}."
+
+
+def test_topics_are_made_once_and_then_in_order(run: Run, embedded: str, prefix: str) -> None:
+    missing = run("topics", "check", broker=embedded, prefix=prefix)
+    assert (missing.code, missing.err) == (1, f"{len(TOPICS)} topics, {len(TOPICS)} faults\n")
+    assert f"fault: {prefix}matches: expected the topic, found none" in missing.out
+    made = run("topics", "create")
+    assert (made.code, made.out.splitlines()) == (0, [f"{prefix}{name}" for name in TOPICS])
+    again = run("topics", "create")
+    assert (again.code, again.out) == (0, "")
+    assert "nothing was changed" in again.err
+    checked = run("topics", "check")
+    assert (checked.code, checked.err) == (0, f"{len(TOPICS)} topics, 0 faults\n")
+    assert "fault:" not in checked.out
+
+
+def test_topics_that_are_wrong_are_findings(run: Run, embedded: str, prefix: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=[embedded])
+    admin.create_topics({f"{prefix}violations": {"num_partitions": 9, "replication_factor": 1}})
+    admin.close()
+    refused = run("topics", "create", broker=embedded, prefix=prefix)
+    assert refused.code == 3
+    assert f"{prefix}violations has 9 partitions: set CONSENTINEL_PARTITIONS=9, or remove it" in refused.err
+    assert run("topics", "check").code == 1
+
+
+def test_no_broker_is_told_without_a_word_of_the_client(run: Run) -> None:
+    ended = run("topics", "check", broker="127.0.0.1:9")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.startswith("127.0.0.1:9: the broker did not answer")
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_a_recognisers_lines_go_to_the_match_topic(run: Run, safe: list[Any], embedded: str, tmp_path: Path) -> None:
+    run("vault", "link", PERSON, "--controller", "harbour-works", *safe)
+    with SmallEstate(embedded, tmp_path) as estate:
+        words = ["--from", "frigate", "--mapping", FIXTURES / "mapping.frigate.yaml", *safe]
+        lines = FIXTURES / "frigate.ndjson"
+        said = run("ingest", lines, *words).out.encode().splitlines()
+        ended = run("ingest", lines, *words, "--out", "kafka", broker=embedded, prefix=estate.options["prefix"])
+        assert ended.out == ""
+        there = estate.read(TopicName.MATCHES)
+        assert sorted(record.value for record in there) == sorted(said)
+        assert all(record.partition == estate.home(MATCH.read(record.value)) for record in there)
+
+
+def test_a_world_is_written_to_the_topics(run: Run, embedded: str, tmp_path: Path) -> None:
+    with SmallEstate(embedded, tmp_path) as estate:
+        settings = {"broker": embedded, "prefix": estate.options["prefix"]}
+        ended = run("simulate", "--out", "kafka", "--seconds", "1", "--rate", "20", **settings)
+        assert ended.code == 0
+        assert ended.err.startswith("sent: ")
+        for name in (TopicName.MATCHES, TopicName.SUBJECTS, TopicName.REGISTRY):
+            contract = TOPICS[name].contract
+            assert contract is not None
+            found = estate.read(name)
+            assert f"{len(found)} {name}" in ended.err
+            for record in found[:100]:
+                contract.read(record.value)
