@@ -6,6 +6,7 @@ Rules:
 3. `broker` runs a test on both; whatever needs Apache Kafka carries the marker `kafka` without saying so itself.
 4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, one
    of them takes all tests on Apache Kafka, and begins with them: there is one node, and it is what takes longest.
+5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from kafka_node import KafkaNode, KafkaUnavailableError, cluster_of_ones_own
 from streams.simulator.broker import EmbeddedBroker
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
