@@ -19,7 +19,6 @@ from schemas.match import MATCH
 from schemas.topics import TOPICS, TopicName
 from small_estate import SmallEstate
 from streams.cli import BAD_LINES_SHOWN, main
-from streams.simulator.expectation import Expectation
 
 FIXTURES = Path(__file__).parent / "ingest" / "fixtures"
 COMMANDS = (
@@ -132,9 +131,7 @@ def test_files_are_judged_as_their_simulator_expects(run: Run, world: Path) -> N
     assert ended.code == 1
     said = [json.loads(line) for line in ended.out.splitlines()]
     found = {(each["event_id"], each["rule_id"]) for each in said if each["verdict"] in ("violation", "excused")}
-    lines = (world / "expected.ndjson").read_bytes().splitlines()
-    wanted = [json.loads(line) for line in lines]
-    assert {"event_id", "rule_id", "status", "story"} == set(wanted[0]), Expectation.__doc__
+    wanted = [json.loads(line) for line in (world / "expected.ndjson").read_bytes().splitlines()]
     assert found == {(each["event_id"], each["rule_id"]) for each in wanted if each["status"] != "undetermined"}
     in_force = sum(each["verdict"] == "violation" and each["standing"] == "in_force" for each in said)
     assert f"{in_force} violations in force" in ended.err
