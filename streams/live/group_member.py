@@ -14,7 +14,7 @@ It leans on the inside of aiokafka 0.14 and faust-streaming 0.15, as Faust's own
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
@@ -43,6 +43,10 @@ REBALANCED = (
 """Errors that say: the group moved on, the partition may be somebody else's."""
 
 
+LOOK_SECONDS = 0.1
+STOPPING_SECONDS = 1.0
+"""How long an app that is stopping may take to hear of an assignment or a revocation."""
+
 Records = Mapping[Any, list[Any]]
 """The client's records by the client's partitions, which equal Faust's."""
 
@@ -62,7 +66,23 @@ class ClaimListener(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Note the claim, then go Faust's way."""
         self._thread.take_claim()
-        await super().on_partitions_assigned(assigned)
+        await self._heard(super().on_partitions_assigned(assigned))
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Awaitable[None]:
+        """Go Faust's way."""
+        return self._heard(super().on_partitions_revoked(revoked))
+
+    async def _heard(self, call: Awaitable[None]) -> None:
+        """Wait for the app; one that is stopping may never answer, and would wait for this thread for a minute."""
+        task = asyncio.ensure_future(call)
+        patience = STOPPING_SECONDS
+        while not task.done() and patience > 0:
+            await asyncio.wait({task}, timeout=LOOK_SECONDS)
+            patience -= LOOK_SECONDS if self._thread.app.should_stop else 0.0
+        if task.done():
+            task.result()
+        else:
+            task.cancel()
 
 
 class GroupMember(AIOKafkaConsumerThread):

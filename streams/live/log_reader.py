@@ -224,30 +224,38 @@ class LogReader:
 
 
 class _Ends:
-    """When each partition was last seen read to its end; of the two looks a moment lies between, always the earlier."""
+    """When each partition was last seen read to its end; of the two looks a moment lies between, always the earlier.
+
+    An answer may lie in the socket of a frozen process for as long as it likes, so its own stamp says nothing about how
+    old it is. But it answers a request that was sent after the answer before it had come: that moment counts.
+    """
 
     def __init__(self) -> None:
         self._answers: dict[int, object] = {}
-        self._answered: dict[int, float] = {}
+        self._came: dict[int, float] = {}
+        self._asked: dict[int, float] = {}
         self._reached: dict[int, float] = {}
         self._looked_at = 0.0
+        self._began = 0.0
 
     def restart(self, now: float) -> None:
-        """Begin with a new client, whose answers all come after `now`."""
-        self._answers, self._answered, self._looked_at = {}, {}, now
+        """Begin with a new client, whose requests are all sent after `now`."""
+        self._answers, self._came, self._asked = {}, {}, {}
+        self._looked_at = self._began = now
 
     def look(self, answers: Mapping[int, object], now: float) -> None:
         """Take the stamp of the broker's last answer for each partition; a new stamp came after the look before."""
         for partition, stamp in answers.items():
             if stamp is not None and stamp != self._answers.get(partition):
                 self._answers[partition] = stamp
-                self._answered[partition] = self._looked_at
+                self._asked[partition] = self._came.get(partition, self._began)
+                self._came[partition] = self._looked_at
         self._looked_at = now
 
     def reach(self, partition: int) -> None:
         """Note that a partition is read to the end its last answer told of."""
-        if partition in self._answered:
-            self._reached[partition] = self._answered[partition]
+        if partition in self._asked:
+            self._reached[partition] = self._asked[partition]
 
     def oldest(self, partitions: frozenset[int]) -> float | None:
         """Return the oldest time over the partitions; None when one of them was never read to an end."""
