@@ -18,9 +18,10 @@ import pytest
 from hypothesis import settings
 
 from kafka_node import KafkaNode, KafkaUnavailableError, cluster_of_ones_own
+from pace import examples
 from streams.simulator.broker import EmbeddedBroker
 
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=examples(100))
 settings.load_profile("untimed")
 
 

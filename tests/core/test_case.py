@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chance_world import World, worlds
+from pace import examples
 from schemas.contract import Message
 from schemas.encounter import ENCOUNTER
 from schemas.registry import RegistryRecord
@@ -30,7 +31,7 @@ from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 
 SOURCES = (*REGISTRY_SOURCES, *SUBJECT_SOURCES)
 STRANGER = {"subject_ref": None, "comparison_decision": "non_match"}
-WHOLE = settings(max_examples=40, deadline=None)
+WHOLE = settings(max_examples=examples(40), deadline=None)
 
 
 def frame(kind: CaseKind, messages: Sequence[Any]) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from condition_trees import CONDITIONS, FACTS, ROWS, WHOLE_NUMBERS
+from pace import examples
 from streams.core.columns import COLUMN_TYPES, Lists, to_polars
 from streams.core.condition import Node
 from streams.core.grammar import parse
@@ -18,7 +19,7 @@ from streams.core.interpreter import interpret
 from streams.errors import Place
 
 SCHEMA = {name: pl.Int64() if name == WHOLE_NUMBERS else COLUMN_TYPES[kind] for name, kind in FACTS.items()}
-PROPERTY = settings(max_examples=350, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=examples(350), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def tree(text: str) -> Node:

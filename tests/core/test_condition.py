@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from condition_trees import CONDITIONS, FACTS
+from pace import examples
 from streams.core import canonical
 from streams.core.canonical import to_sql
 from streams.core.condition import (
@@ -51,7 +52,7 @@ def root(text: str) -> Node:
     return read(text).root
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CONDITIONS)
 def test_the_canonical_text_of_a_tree_parses_to_the_same_tree(tree: Node) -> None:
     text = to_sql(tree)
@@ -309,7 +310,7 @@ NULL TRUE UNKNOWN LIKE CASE WHEN THEN ELSE END ARRAY ANY INTERVAL TIMESTAMP COAL
 """
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join))
 def test_any_row_of_words_is_read_or_refused_and_nothing_else(text: str) -> None:
     try:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chance_world import instants, registry_records
+from pace import examples
 from schemas.contract import Message
 from schemas.registry import RegistryRecord
 from settled_world import (
@@ -58,7 +59,7 @@ def same(one: Context, other: Context) -> bool:
     return (one.facts, one.why, one.absent, one.records) == (other.facts, other.why, other.absent, other.records)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(registry_records, max_size=12), COMBINATIONS, st.lists(instants, min_size=1, max_size=8))
 def test_a_context_changes_only_at_the_edges_of_records(
     records: list[RegistryRecord], combination: Combination, moments: list[int]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import streams.core.decode as decoder
+from pace import examples
 from schemas.contract import ContractError, Message, Reason
 from schemas.encounter import ENCOUNTER, AccessOutcome, Disclosure, HumanReview
 from schemas.match import MATCH, MatchEvent
@@ -126,7 +127,7 @@ RECORDS: st.SearchStrategy[bytes | None] = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(RECORDS, max_size=8))
 def test_a_batch_says_what_the_contract_says_of_each_record_alone(values: list[bytes | None]) -> None:
     decoded = decode(values)
@@ -134,7 +135,7 @@ def test_a_batch_says_what_the_contract_says_of_each_record_alone(values: list[b
     assert_as_the_contract(values, decoded)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(broken())
 def test_a_wounded_record_is_judged_as_the_contract_judges_it(value: bytes) -> None:
     decoded = decode([value])
@@ -162,7 +163,7 @@ def test_rules_between_fields_hold_in_both_lanes(operation: str, decision: str, 
     assert_as_the_contract(values, decode(values))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(RECORDS, min_size=1, max_size=12), st.integers(1, 5))
 def test_a_batch_is_the_sum_of_its_parts(values: list[bytes | None], size: int) -> None:
     parts = [decode(values[at : at + size]) for at in range(0, len(values), size)]
@@ -173,7 +174,7 @@ def test_a_batch_is_the_sum_of_its_parts(values: list[bytes | None], size: int) 
     assert [(each.row, str(each.error)) for each in whole.refused] == refused
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(documents(MatchEvent), min_size=1, max_size=8))
 def test_what_our_own_gateway_writes_takes_the_fast_lane(found: list[dict[str, Any]]) -> None:
     values = [MATCH.fit(each).to_json() for each in found]
@@ -252,7 +253,7 @@ def test_a_batch_on_which_the_fast_lane_fails_goes_to_the_contract(monkeypatch: 
     assert_as_the_contract(values, decoded)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.one_of(*map(documents, (AccessOutcome, HumanReview, Disclosure)), st.none()), max_size=6))
 def test_encounters_are_what_the_contract_says(found: list[dict[str, Any] | None]) -> None:
     values = [None if each is None else json.dumps(each).encode() for each in found]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pace import examples
 from schemas.contract import Message
 from schemas.encounter import AccessOutcome, Disclosure, HumanReview
 from schemas.match import MatchEvent
@@ -35,7 +36,7 @@ def test_no_messages_are_a_frame_without_rows(columns: dict[str, pl.DataType]) -
     assert dict(frame_of([], columns).schema) == columns
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(messages(MatchEvent), max_size=4))
 def test_a_row_is_a_match_event(events: list[Message]) -> None:
     frame = frame_of(events)
@@ -45,7 +46,7 @@ def test_a_row_is_a_match_event(events: list[Message]) -> None:
         assert MatchEvent.model_validate(said) == event
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.one_of([messages(kind) for kind in ENCOUNTERS]), max_size=4))
 def test_a_row_is_an_encounter_of_its_kind(events: list[Message]) -> None:
     frame = frame_of(events, ENCOUNTER_COLUMNS)

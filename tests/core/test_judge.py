@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from chance_world import World, worlds
 from condition_trees import CONDITIONS, ROWS, WHOLE_NUMBERS
 from condition_trees import FACTS as TREE_FACTS
+from pace import examples
 from rule_texts import a_pack, a_rule
 from settled_world import a_feed, a_match, a_settled_world, registry_record, views_of
 from streams.core import judge as module
@@ -30,7 +31,7 @@ from streams.core.rulebook import Excuse, Rule, Rulebook, load
 from streams.packs import rulebook
 
 THE_LAW = rulebook()
-WHOLE = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+WHOLE = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def verdicts_of(world: World, messages: Sequence[Any], law: Rulebook = THE_LAW) -> Verdicts:
@@ -147,7 +148,7 @@ RULES = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(RULES, ROWS, st.lists(st.fixed_dictionaries(SELECTED), min_size=6, max_size=6))
 def test_the_columns_say_what_the_interpreter_says_of_any_rule(
     rule: Rule, facts: list[dict[str, Any]], selected: list[dict[str, Any]]

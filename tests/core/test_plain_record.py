@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pace import examples
 from schemas.contract import Message
 from schemas.match import MatchEvent
 from streams.core.plain_record import SAFE_PATTERN, plain_pattern
@@ -22,7 +23,7 @@ def test_the_pattern_names_every_field_of_the_contract_and_no_other() -> None:
     assert set(MatchEvent.model_fields) <= named
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.from_regex(PATTERN.removesuffix("$") + r"\Z", alphabet=st.characters(codec="ascii")))
 def test_whatever_passes_is_one_json_object_of_known_fields(text: str) -> None:
     assert pl.Series([text]).str.contains(PATTERN).item()

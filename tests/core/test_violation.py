@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 
 from chance_world import World, worlds
+from pace import examples
 from rule_texts import a_pack, a_rule
 from schemas.contract import Message
 from schemas.verdict import VIOLATION, Violation
@@ -189,7 +190,7 @@ def test_nobody_has_no_records() -> None:
     assert records_behind(everything, subject_ref=None, comparison_decision="non_match") == []
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(most=5))
 def test_a_repetition_is_byte_identical_and_every_message_keeps_its_contract(world: World) -> None:
     def once() -> list[tuple[int, str, bytes]]:

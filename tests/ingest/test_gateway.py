@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pace import examples
 from schemas.match import MATCH, MatchEvent
 from streams.ingest.gateway import Gateway, Problem, ProblemKind, Tally, ingest
 from streams.ingest.mapping import DeviceMapping, Recogniser, load_mapping, unmapped_device_id
@@ -129,7 +130,7 @@ def outcome(
 kinds_and_lines = st.sampled_from(list(Recogniser)).flatmap(lambda kind: st.tuples(st.just(kind), lines_of(kind)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kinds_and_lines)
 def test_no_native_id_name_or_picture_is_in_an_event_or_a_problem(case: tuple[Recogniser, list[bytes]]) -> None:
     events, problems, tally = outcome(*case)
@@ -137,14 +138,14 @@ def test_no_native_id_name_or_picture_is_in_an_event_or_a_problem(case: tuple[Re
     assert not [text for text in [*shown, repr(tally)] if MARK in text or PICTURE[:24] in text]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kinds_and_lines)
 def test_every_event_is_one_of_the_contract(case: tuple[Recogniser, list[bytes]]) -> None:
     events, _, _ = outcome(*case)
     assert [MATCH.read(one.to_json()) for one in events] == events
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kinds_and_lines)
 def test_every_line_is_in_the_tally_with_events_problems_or_a_reason(case: tuple[Recogniser, list[bytes]]) -> None:
     kind, lines = case
@@ -157,7 +158,7 @@ def test_every_line_is_in_the_tally_with_events_problems_or_a_reason(case: tuple
         assert alone.events or alone.problems.total() or alone.skipped.total()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(kinds_and_lines, st.integers(0, 6))
 def test_the_same_lines_give_the_same_events_wherever_the_reading_starts(
     case: tuple[Recogniser, list[bytes]], cut: int
@@ -167,7 +168,7 @@ def test_the_same_lines_give_the_same_events_wherever_the_reading_starts(
     assert whole == [one.to_json() for one in outcome(kind, lines[:cut])[0] + outcome(kind, lines[cut:])[0]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         rekognition_records(),

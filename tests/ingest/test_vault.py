@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from pace import examples
 from schemas.contract import SubjectRef
 from streams.errors import InputError
 from streams.ingest.vault import NATIVE_ID_MAX, Vault, VaultBusyError, VaultError, VaultKey, native_ids
@@ -272,7 +273,7 @@ def test_one_spelling_or_the_other_it_is_one_name(vault: Vault) -> None:
     assert vault.link(ACME, "Jose\u0301") == vault.link(ACME, "Jos\u00e9")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["acme", "borg"]), st.text(min_size=1, max_size=5)), max_size=8))
 def test_the_vault_is_a_map_whatever_the_names(
     tmp_path_factory: pytest.TempPathFactory, people: list[tuple[str, str]]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from law_case import BEHIND, CAUGHT_UP
+from pace import examples
 from schemas.vocabulary import ConsentAction, ConsentForm
 from small_world import (
     CLEAR,
@@ -53,7 +54,7 @@ def outcomes(world: World) -> dict[str, str]:
     return {rule.id: world.says(rule.id) for rule in world.verdicts.rules}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.none() | CONSENTS, CONSENTS, EVENTS, PURPOSES, AGES)
 def test_no_consent_that_is_under_way_undoes_what_was_said_without_it(
     known: Change | None, under_way: Change, event: Change, purpose: Change, age: str
@@ -77,7 +78,7 @@ NOTICES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.none() | NOTICES, NOTICES, st.sampled_from([None, "notice-1", "notice-9"]), st.booleans())
 def test_no_notice_that_is_under_way_undoes_what_was_said_without_it(
     known: Change | None, under_way: Change, given_notice: str | None, device: bool

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pace import examples
 from schemas.biometric import (
     BINARY_LENGTH_MIN,
     ENCODED_LENGTH_MIN,
@@ -189,7 +190,7 @@ def test_what_helps_to_mend_a_producer_is_kept(raw: bytes) -> None:
     assert not MATCH.withholds(raw)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_can_be_looked_at(raw: bytes) -> None:
     assert bytes_look_biometric(raw) in {True, False}

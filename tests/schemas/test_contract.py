@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pace import examples
 from schemas.contract import DEPTH_MAX, MESSAGE_BYTES_MAX, ContractError, Message, Reason, parse, time_text, utc_time
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH, MatchEvent
@@ -291,7 +292,7 @@ def test_the_largest_rejection_can_be_read_again() -> None:
 
 
 @pytest.mark.parametrize("contract", [MATCH, ENCOUNTER, SUBJECT, REGISTRY, VIOLATION, RECEIPT, REJECTION])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_no_error_repeats_a_value_or_an_unknown_name(contract: Any, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([kind for kind in KINDS if CONTRACTS[kind] is contract]))

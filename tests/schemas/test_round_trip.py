@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pace import examples
 from schemas.contract import Message
 from schemas.topics import TOPICS
 from strategies import CONTRACTS, KINDS, documents, messages, name_of
@@ -18,7 +19,7 @@ OLD = sorted(FIXTURES.glob("v*/*.json"))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(data=st.data())
 def test_a_message_returns_from_its_bytes(kind: type[Message], data: st.DataObject) -> None:
     message = data.draw(messages(kind))
