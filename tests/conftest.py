@@ -59,18 +59,17 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out."""
+    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out and one process has it all."""
     if "apache_kafka" in getattr(item, "fixturenames", ()):
         item.add_marker("kafka")
+    if item.get_closest_marker("kafka"):
+        item.add_marker(pytest.mark.xdist_group("apache"))
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let the quick tests speak first, unless they have a process of their own."""
-    several = config.getoption("dist", "no") != "no"
-    for item in items:
-        if several and item.get_closest_marker("kafka"):
-            item.add_marker(pytest.mark.xdist_group("apache"))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the quick tests speak first, unless those on Apache Kafka have a process of their own."""
+    several = "PYTEST_XDIST_WORKER" in os.environ
     items.sort(key=lambda item: _turn(item, several=several))
 
 
