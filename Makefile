@@ -52,12 +52,12 @@ ifdef ARGS
 else
 	@EXAMPLES=0.05 $(BIN)/python -m pytest $(MEASURED) -q -n $(PROCESSES) --cov --cov-report=
 	@$(BIN)/python tests/house/branches.py 95
-	@$(BIN)/python -m pytest -m "not kill" -n $(PROCESSES) --dist loadgroup
+	@$(BIN)/python -m pytest -m "not kill" -n $(PROCESSES)
 	@$(BIN)/python -m pytest -m kill
 endif
 
 test-fast: setup  ## the tests that need no Apache Kafka and kill nothing
-	@$(BIN)/python -m pytest -m "not kafka and not kill" -n $(PROCESSES) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -m "not kafka and not kill" -n $(PROCESSES) $(ARGS)
 
 lint: setup  ## ruff, and the floors of the house
 	@$(BIN)/ruff check .

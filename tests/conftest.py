@@ -4,15 +4,17 @@ Rules:
 1. Brokers live as long as the session and are shared, so a test names its topics and groups as nobody else does.
 2. `embedded` always works; `apache_kafka` skips with its reason, except in CI, where it must run and fails instead.
 3. `broker` runs a test on both; whatever needs Apache Kafka carries the marker `kafka` without saying so itself.
-4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, one
-   of them takes all tests on Apache Kafka, and begins with them: there is one node, and it is what takes longest.
+4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, they
+   share one node of Apache Kafka: who needs it first starts it, and stops it when the last one is done.
 5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from hypothesis import settings
@@ -40,6 +42,25 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield own
         return
     node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        with _started(node):
+            yield node.bootstrap
+        return
+    common = tmp_path_factory.getbasetemp().parent
+    with (common / "kafka.lock").open("w") as turn, (common / "kafka.users").open("w") as users, ExitStack() as stack:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        address = common / "kafka.address"
+        if not address.exists():
+            stack.enter_context(_started(node))
+            address.write_text(node.bootstrap)
+            stack.callback(fcntl.flock, users, fcntl.LOCK_EX)  # waits for all who share it
+        fcntl.flock(users, fcntl.LOCK_SH)
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        yield address.read_text()
+
+
+@contextmanager
+def _started(node: KafkaNode) -> Iterator[None]:
     try:
         node.prepare()
     except KafkaUnavailableError as reason:
@@ -47,7 +68,7 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail(f"CI runs the tests on Apache Kafka, but {reason}", pytrace=False)
         pytest.skip(f"no Apache Kafka: {reason}")
     with node:
-        yield node.bootstrap
+        yield
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
@@ -59,20 +80,12 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out and one process has it all."""
+    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out."""
     if "apache_kafka" in getattr(item, "fixturenames", ()):
         item.add_marker("kafka")
-    if item.get_closest_marker("kafka"):
-        item.add_marker(pytest.mark.xdist_group("apache"))
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the quick tests speak first, unless those on Apache Kafka have a process of their own."""
-    several = "PYTEST_XDIST_WORKER" in os.environ
-    items.sort(key=lambda item: _turn(item, several=several))
-
-
-def _turn(item: pytest.Item, *, several: bool) -> tuple[bool, bool]:
-    kafka = bool(item.get_closest_marker("kafka"))
-    return bool(item.get_closest_marker("kill")), kafka != several
+    """Let the quick tests speak first."""
+    items.sort(key=lambda item: (bool(item.get_closest_marker("kill")), bool(item.get_closest_marker("kafka"))))
