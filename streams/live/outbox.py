@@ -53,11 +53,13 @@ class Outbox:
         backoff = FIRST_BACKOFF_SECONDS
         while True:
             try:
-                return await self._producer.start()
+                await self._producer.start()
             except kafka_errors.KafkaConnectionError:
                 log.warning("broker_not_reached", retry_in_seconds=backoff)
                 await self._wait(backoff)
                 backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
+            else:
+                return
 
     async def stop(self) -> None:
         """Let go of the producer; what was not acknowledged was not committed either."""
