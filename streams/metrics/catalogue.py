@@ -105,13 +105,11 @@ class Metric:
 EVENT_TOPICS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORD_TOPICS = (TopicName.SUBJECTS, TopicName.REGISTRY)
 READ_TOPICS = (*EVENT_TOPICS, *RECORD_TOPICS)
-REPEATED_TOPICS = (*EVENT_TOPICS, TopicName.VIOLATIONS)
 
 RULE_ID = Label("rule_id", (), "the rulebook that is loaded")
 EVENT_TOPIC = Label("topic", EVENT_TOPICS, "the topics of events")
 RECORD_TOPIC = Label("topic", RECORD_TOPICS, "the topics of records")
 READ_TOPIC = Label("topic", READ_TOPICS, "the topics that are read")
-REPEATED_TOPIC = Label("topic", REPEATED_TOPICS, "the topics on which a repeat can be told")
 PARTITION = Label("partition", (), f"the partitions that are owned, 0 to {PARTITIONS_MAX - 1}")
 FEED = Label("feed", (), f"the feeds of the registry, at most {FEEDS_MAX}")
 
@@ -174,12 +172,6 @@ REJECTIONS = _counter(
 )
 FORWARDED = _counter(
     "forwarded", "records", "Records found on the wrong partition and sent once to the right one.", EVENT_TOPIC
-)
-REPEATS = _counter(
-    "repeats",
-    "records",
-    "Records that say, byte for byte, what an earlier one said: sent twice, or written again after a crash.",
-    REPEATED_TOPIC,
 )
 UNREADABLE = _counter(
     "unreadable_records",
@@ -251,7 +243,6 @@ CATALOGUE: tuple[Metric, ...] = (
     UNDETERMINED,
     REJECTIONS,
     FORWARDED,
-    REPEATS,
     UNREADABLE,
     LANES,
     COMMITS,

@@ -125,10 +125,6 @@ class Recorder:
         self._count(catalogue.FORWARDED, count, topic)
         self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.FORWARDED)
 
-    def repeats(self, topic: TopicName, count: int = 1) -> None:
-        """Records that were known already, byte for byte."""
-        self._count(catalogue.REPEATS, count, topic)
-
     def lane(self, lane: catalogue.Lane, count: int) -> None:
         """Records that were decoded in one lane."""
         self._count(catalogue.LANES, count, lane)

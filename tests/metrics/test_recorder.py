@@ -139,17 +139,15 @@ def test_verdicts_and_violations_are_counted_by_rule(board: Board) -> None:
     assert board.value("violations_total", rule_id=CONSENT.id, level="high", standing="in_force") == 3
 
 
-def test_batches_views_commits_and_repeats_are_counted(board: Board) -> None:
+def test_batches_views_and_commits_are_counted(board: Board) -> None:
     board.recorder.lane(Lane.FAST, 8_000)
     board.recorder.commit(CommitResult.REFUSED)
-    board.recorder.repeats(TopicName.VIOLATIONS, 4)
     board.recorder.unreadable(TopicName.SUBJECTS, keyed=True)
     board.recorder.view(TopicName.SUBJECTS, lag_records=12, fresh=True)
     board.recorder.warm(warm=True)
     board.recorder.partitions(warming=1, live=3)
     assert board.value("lane_records_total", lane="fast") == 8_000
     assert board.value("commits_total", result="refused") == 1
-    assert board.value("repeats_total", topic="violations") == 4
     assert board.value("unreadable_records_total", topic="subjects", keyed="true") == 1
     assert board.value("view_lag_records", topic="subjects") == 12
     assert board.value("view_fresh", topic="subjects") == 1
@@ -231,7 +229,6 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.judged(person, 1),
     lambda recorder, person: recorder.rejected(person, person),
     lambda recorder, person: recorder.forwarded(person),
-    lambda recorder, person: recorder.repeats(person),
     lambda recorder, person: recorder.lane(person, 1),
     lambda recorder, person: recorder.cases(person, 1),
     lambda recorder, person: recorder.outcome(ARule(person, person, person), Outcome.CLEAR),
