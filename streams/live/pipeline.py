@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from time import monotonic, time
 from typing import Protocol, TypeVar
 
@@ -230,7 +231,7 @@ class Pipeline:
         taken over finds old events and old views, and must not hold the silence of its own ears for that of a source.
         """
         reach = span(batch)
-        began = time()
+        began, heard = time(), inf
         # A broker whose clock is ahead must not make the hold longer.
         recorded = min(batch.run.records[-1].timestamp / 1_000, began)
         while reach is not None:
@@ -239,7 +240,10 @@ class Pipeline:
             if outlook.settled:
                 return
             until = recorded + self._plan.hold_seconds if outlook.awaited else recorded
-            if time() >= until and time() - outlook.unread_seconds >= min(until, began):
+            read = time() - outlook.unread_seconds >= min(until, began)
+            heard = min(heard, monotonic()) if read else inf
+            # What has come by then may still wait for the records that it vouches for.
+            if time() >= until and heard < outlook.pending_since:
                 return
             await asyncio.sleep(HEARTBEAT_POLL_SECONDS)
 

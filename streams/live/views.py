@@ -52,6 +52,8 @@ class Outlook(NamedTuple):
     """A heartbeat that would settle the instant may still come."""
     unread_seconds: float
     """So long ago both logs were last read to their ends; what was written since may be unknown here."""
+    pending_since: float
+    """When the first heartbeat came that does not count yet, by the monotonic clock; infinity where none is."""
 
 
 class SubjectReader:
@@ -155,9 +157,10 @@ class LiveViews:
 
     async def outlook(self, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int) -> Outlook:
         """What is known about `instant` at `now` (microseconds), as far as both logs are read."""
-        read = min(self._registry.reached_end_at or -inf, self._subjects_read())
-        settled, awaited = await self._thread.run(self._see, read, controllers, kinds, instant, now)
-        return Outlook(settled, awaited, monotonic() - read)
+        subjects = self._subjects_read()
+        read = min(self._registry.reached_end_at or -inf, subjects)
+        settled, awaited, pending = await self._thread.run(self._see, subjects, controllers, kinds, instant, now)
+        return Outlook(settled, awaited, monotonic() - read, pending)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -233,12 +236,13 @@ class LiveViews:
 
     def _see(
         self, read: float, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int
-    ) -> tuple[bool, bool]:
+    ) -> tuple[bool, bool, float]:
         self._count_heartbeats(read)
         feeds = self._shared.registry.feeds
         horizons = (feeds.horizon(controller, kind) for controller in controllers for kind in kinds)
         settled = all(each is not None and each.complete_until > instant for each in horizons)
-        return settled, not settled and feeds.awaited(controllers, kinds, instant, now)
+        awaited = not settled and feeds.awaited(controllers, kinds, instant, now)
+        return settled, awaited, min((came for came, _ in self._heartbeats), default=inf)
 
     def _begin(self, partitions: set[int]) -> None:
         for partition in partitions:
