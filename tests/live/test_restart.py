@@ -42,7 +42,7 @@ def check(team: Team, listener: Listener, estate: Estate) -> int:
 
 
 def test_a_worker_that_was_ended_in_a_backlog_repeats_nothing_that_it_committed(broker: str, tmp_path: Path) -> None:
-    with Team(broker, tmp_path, size=1, max_poll_records="100") as team:
+    with Team(broker, tmp_path, max_poll_records="100") as team:
         listener = Listener(team.settings)
         listener.start()
         estate = Estate(team.settings, 7, rate=200, began=datetime.now(UTC) - timedelta(minutes=5))
@@ -71,7 +71,7 @@ def test_a_worker_that_was_ended_in_a_backlog_repeats_nothing_that_it_committed(
 def test_a_worker_that_was_frozen_longer_than_a_feed_promises_does_not_take_it_for_dead(
     broker: str, tmp_path: Path
 ) -> None:
-    with Team(broker, tmp_path, size=1, session_timeout_seconds="30", hold_seconds="1") as team:
+    with Team(broker, tmp_path, session_timeout_seconds="30", hold_seconds="1") as team:
         listener = Listener(team.settings)
         listener.start()
         estate = Estate(team.settings, 8, rate=100, max_lag_seconds=2)
@@ -88,7 +88,7 @@ def test_a_worker_that_was_frozen_longer_than_a_feed_promises_does_not_take_it_f
 
 
 def test_a_broker_that_is_away_for_a_while_loses_nothing(own_broker: EmbeddedBroker, tmp_path: Path) -> None:
-    with Team(own_broker.bootstrap, tmp_path, size=1) as team:
+    with Team(own_broker.bootstrap, tmp_path) as team:
         listener = Listener(team.settings)
         listener.start()
         estate = Estate(team.settings, 9, rate=100)

@@ -91,7 +91,7 @@ class Worker(WorkerChild):
 class Team:
     """Workers on topics and a group of their own; `folder` takes their logs, `options` are settings for all of them."""
 
-    def __init__(self, broker: str, folder: Path, *, size: int, **options: str) -> None:
+    def __init__(self, broker: str, folder: Path, **options: str) -> None:
         name = f"drill-{uuid4().hex}"
         self._options = {
             "broker": broker,
@@ -100,7 +100,6 @@ class Team:
             "session_timeout_seconds": str(SESSION_SECONDS),
         } | options
         self._folder = folder
-        self._ports = [free_port() for _ in range(size)]
         self.workers: dict[int, Worker] = {}
         self.settings: Settings = load_settings(partitions=PARTITIONS, **self._options)
         create(self.settings)
@@ -115,8 +114,8 @@ class Team:
             worker.__exit__(kind, error, trace)
 
     def start(self, number: int) -> Worker:
-        """Start a worker, again on its own port if it ran before."""
-        worker = Worker(self._options, port=self._ports[number], log=self._folder / f"worker-{number}.log")
+        """Start a worker, or start it again; on a new port, for somebody else may have taken the old one meanwhile."""
+        worker = Worker(self._options, port=free_port(), log=self._folder / f"worker-{number}.log")
         self.workers[number] = worker.__enter__()
         return worker
 
@@ -206,7 +205,7 @@ class Drill(Team):
     """One drill on one broker."""
 
     def __init__(self, broker: str, seed: int, folder: Path) -> None:
-        super().__init__(broker, folder, size=2)
+        super().__init__(broker, folder)
         self.seed = seed
         self._exits: list[tuple[str, int]] = []
         self._struck: list[tuple[str, float]] = []
