@@ -135,7 +135,9 @@ def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collecti
     names = NEEDED | {
         fact.name for fact in FACTS.values() if kind in fact.kinds and (wanted is None or fact.name in wanted)
     }
-    frame = frame.rename({old: new for old, new in OWN_NAMES.items() if old in frame.columns})
+    # One chunk a column: Polars 2.1 panics in a set operation on lists when one row is left behind an empty chunk, as
+    # where both lanes of the decoder took part and all but one event went to other partitions.
+    frame = frame.rechunk().rename({old: new for old, new in OWN_NAMES.items() if old in frame.columns})
     frame = frame.with_columns(pl.lit(None, pl.String).alias(each) for each in COMBINATION if each not in frame.columns)
     instants = frame["occurred_at"].dt.epoch("us").to_list()
     views.contexts.refresh(views.registry)

@@ -104,6 +104,7 @@ class Verdicts:
 def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Verdicts:
     """What every rule about `kind` says of the cases, as `streams.core.case.assemble` gives them."""
     rules = rulebook.of_kind(kind)
+    cases = cases.rechunk()  # see `assemble`: lists in several chunks are not safe
     try:
         return Verdicts(kind, rules, cases, _outcomes(cases, rules))
     except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - whatever a rule does, the others are judged

@@ -165,6 +165,36 @@ def test_the_columns_say_what_the_interpreter_says_of_any_rule(
 # -- what applies -----------------------------------------------------------------------------------------------------
 
 
+def pieces(messages: Sequence[Any]) -> pl.DataFrame:
+    """The frame of messages in two chunks: the first one, and the rest."""
+    return pl.concat([frame_of(messages[:1], MATCH_COLUMNS), frame_of(messages[1:], MATCH_COLUMNS)], rechunk=False)
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_an_event_left_behind_empty_chunks_is_judged_as_if_it_had_come_alone(kept: int) -> None:
+    events = [a_match(event_id=f"event-{n}", inferred_attributes=["ethnicity", "age"]) for n in range(3)]
+    table = pieces(events)
+    left = table.filter(pl.Series([number == kept for number in range(3)]))
+    assert left["inferred_attributes"].n_chunks() == 2, "without an empty chunk before the event nothing is tested"
+    views = views_of([*a_settled_world(), a_feed()])
+    cases = assemble(left, CaseKind.MATCH, views)
+    alone = assemble(frame_of([events[kept]], MATCH_COLUMNS), CaseKind.MATCH, views)
+    assert cases.to_dicts() == alone.to_dicts()
+    verdicts = judge(cases, CaseKind.MATCH, THE_LAW)
+    assert verdicts.failed == frozenset()
+    assert verdicts.outcomes.rows() == judge(alone, CaseKind.MATCH, THE_LAW).outcomes.rows()
+
+
+def test_the_judge_takes_cases_in_chunks() -> None:
+    events = [a_match(event_id=f"event-{n}", inferred_attributes=["ethnicity", "age"]) for n in range(3)]
+    cases = assemble(pieces(events), CaseKind.MATCH, views_of([*a_settled_world(), a_feed()]))
+    split = pl.concat([cases[:1], cases[1:]], rechunk=False).filter(pl.Series([False, False, True]))
+    assert split["inferred_attributes"].n_chunks() == 2
+    verdicts = judge(split, CaseKind.MATCH, THE_LAW)
+    assert verdicts.failed == frozenset()
+    assert verdicts.outcomes.rows() == judge(cases[2:], CaseKind.MATCH, THE_LAW).outcomes.rows()
+
+
 def test_dates_are_half_open_and_begin_at_midnight_where_the_law_is() -> None:
     dates = {"from": "2025-06-01", "until": "2025-07-01"}
     law = book(a_rule(condition="purpose_named"), timezone="Asia/Shanghai", in_force=dates)
