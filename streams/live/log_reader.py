@@ -133,7 +133,7 @@ class LogReader:
                     await self._step(consumer, apply)
                     await asyncio.sleep(0)
         finally:
-            await asyncio.shield(consumer.stop())
+            await _close(consumer)
 
     def _client(self) -> AIOKafkaConsumer:
         read_every_header_name()
@@ -221,6 +221,20 @@ class LogReader:
         self._targets.setdefault(tp.partition, visible_end)
         if position >= visible_end:
             self._ends.reach(tp.partition)
+
+
+async def _close(consumer: AIOKafkaConsumer) -> None:
+    """Close the client, and return when its connections are closed, even when it breaks off half-way.
+
+    It waits for tasks it has just cancelled, and one that had not begun yet ends it with a cancellation that nobody
+    asked for, before the connections are closed (aiokafka 0.14, `Fetcher.close`).
+    """
+    closing = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait({closing})
+    if closing.cancelled():
+        await consumer._client.close()  # noqa: SLF001 - there is no other way left to it.
+    else:
+        closing.result()
 
 
 class _Ends:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 
@@ -190,6 +191,44 @@ def test_the_log_is_read_whole_over_a_wire_that_breaks_again_and_again(wire: Bro
 
     reading(reader, copy, trouble)
     assert copy.log == expected(values)
+
+
+class Hasty(LogReader):
+    """A reader that takes a new client at every step, and closes each while a task of it is under way."""
+
+    closed: list[AIOKafkaConsumer]
+
+    def _grown(self, consumer: AIOKafkaConsumer) -> bool:
+        return consumer.highwater(TopicPartition(self.topic, 0)) is not None
+
+    def _client(self) -> AIOKafkaConsumer:
+        consumer = super()._client()
+        stop = consumer.stop
+
+        async def stop_at_once() -> None:
+            consumer._fetcher._pending_tasks.add(asyncio.create_task(asyncio.sleep(60)))
+            self.closed.append(consumer)
+            await stop()
+
+        consumer.stop = stop_at_once
+        return consumer
+
+
+def test_a_client_that_breaks_off_while_it_is_closed_ends_no_reader(embedded: str) -> None:
+    topic = create(embedded, partitions=1)
+    values: list[bytes | None] = [str(number).encode() * 50 for number in range(300)]
+    write(embedded, topic, values, partitions=1)
+    settings = ReaderSettings(max_records=50, poll_seconds=0.05, first_backoff_seconds=0.05)
+    reader, copy = Hasty(topic, brokers=[embedded], settings=settings), Copy()
+    reader.closed = []
+
+    async def read_all() -> None:
+        await until(lambda: copy.count() >= len(values))
+
+    reading(reader, copy, read_all)
+    assert copy.log == expected(values, partitions=1)
+    assert len(reader.closed) > 1
+    assert not [conn for client in reader.closed for conn in client._client._conns.values() if conn.connected()]
 
 
 def test_a_reader_without_a_broker_waits_and_its_end_grows_old(wire: BrokenWire) -> None:
