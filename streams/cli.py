@@ -204,6 +204,27 @@ def judge(
     raise typer.Exit(INPUT_ERROR if offline.bad_lines else FINDINGS if open_violations else CLEAN)
 
 
+@app.command()
+def explain(
+    events: Annotated[list[Path], typer.Option(help="Match events and encounters, NDJSON.")],
+    subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
+    registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
+    case: Annotated[str, typer.Option("--case", help="Id of the event.")],
+    packs: Packs = None,
+) -> None:
+    """Explain one case: its records by time, each clause of each rule, and what would have made it clear."""
+    from streams.replay.case_file import case_files
+    from streams.replay.case_page import page
+
+    book = rulebook(packs or [])
+    cases, offline = case_files(case, book, events, subjects, registry)
+    print("\n\n".join(page(each) for each in cases))
+    say(f"explained by rulebook {book.digest[:12]}")
+    for bad in offline.bad_lines[:BAD_LINES_SHOWN]:
+        say(str(bad))
+    raise typer.Exit(INPUT_ERROR if offline.bad_lines else CLEAN)
+
+
 def _summary(book: Rulebook, outcomes: Counter[tuple[str, str]]) -> Table:
     """The rules of which something is to be said, with how often they said what."""
     columns = ("violation", "excused", "undetermined", "clear")

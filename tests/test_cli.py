@@ -137,6 +137,16 @@ def test_files_are_judged_as_their_simulator_expects(run: Run, world: Path) -> N
     assert f"{in_force} violations in force" in ended.err
 
 
+def test_a_case_is_explained_and_an_unknown_one_is_told(run: Run, world: Path) -> None:
+    events = (world / "events.ndjson").read_text("utf-8").splitlines()
+    case = json.loads(events[0])["event_id"]
+    done = run("explain", *of(world)[1:], "--case", case)
+    assert (done.code, done.out.splitlines()[0].split()[:2]) == (0, ["match", case])
+    missing = run("explain", *of(world)[1:], "--case", "no-such-event")
+    assert (missing.code, missing.out) == (3, "")
+    assert "expected an event with the id that --case names" in missing.err
+
+
 def test_a_summary_that_goes_into_a_file_is_whole(run: Run, world: Path) -> None:
     ended = run(*of(world))
     assert ended.code == 1

@@ -20,6 +20,8 @@ from streams.core.rulebook import Rule, Rulebook
 from streams.live.worker import EXIT_FAILED
 from streams.metrics import catalogue
 from streams.packs import rulebook
+from streams.replay.case_file import case_files
+from streams.replay.case_page import page as page_of
 from streams.replay.offline import Offline
 from streams.settings import PREFIX, Settings
 
@@ -246,6 +248,15 @@ def test_the_examples_are_judged_as_the_quickstart_shows() -> None:
     page = text_of(DOCS / "quickstart.md")
     shown = page.split("<!-- judged: docs/examples -->\n```\n", 1)[1].split("```", 1)[0]
     assert judged(DOCS / "examples") == [json.loads(line) for line in shown.splitlines()]
+
+
+def test_the_examples_are_explained_as_the_quickstart_shows() -> None:
+    block = text_of(DOCS / "quickstart.md").split("```\nmatch gate-7-000002", 1)[1].split("```", 1)[0]
+    shown = [line for line in f"match gate-7-000002{block}".splitlines() if line != "…"]
+    examples = {name: [DOCS / "examples" / f"{name}.ndjson"] for name in ("events", "subjects", "registry")}
+    ((case,), _) = case_files("gate-7-000002", rulebook(), **examples)
+    lines = iter(page_of(case).splitlines())
+    assert [line for line in shown if line not in lines] == []
 
 
 def test_the_examples_accuse_nobody_without_their_heartbeats(tmp_path: Path) -> None:
