@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -74,21 +74,17 @@ class Offline:
     def judge_files(self, events: Sequence[Path]) -> Iterator[dict[str, Any]]:
         """Judge match events and encounters; yields what is not clear, a verdict at a time, in the order of lines."""
         for file in events:
-            start = 1
-            for lines in _pieces(lines_of(file)):
-                yield from self._judge_lines(str(file), start, lines)
-                start += len(lines)
+            for piece in pieces_of(file):
+                yield from self._judge_piece(str(file), piece)
 
-    def _judge_lines(self, file: str, start: int, lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    def _judge_piece(self, file: str, piece: Piece) -> Iterator[dict[str, Any]]:
         said: list[tuple[int, dict[str, Any]]] = []
-        matches, others = decode_lines(lines)
-        for kind, frame in frames(matches, others):
+        for kind, frame in frames(piece.matches, piece.others):
             verdicts = judge(assemble(frame, kind, self.views, self.rulebook.facts_of(kind)), kind, self.rulebook)
             self._count(verdicts)
             rows = verdicts.cases["row"]
             said.extend((rows[index], line) for index, line in not_clear(verdicts, self.views))
-        refused = [(each.row, each.error) for each in others.refused]
-        self.bad_lines.extend(BadLine(file, start + row, error.reason, error.expected) for row, error in refused)
+        self.bad_lines.extend(bad_lines(file, piece))
         said.sort(key=lambda each: (each[0], each[1]["rule_id"], each[1]["revision"]))
         yield from (line for _, line in said)
 
@@ -97,6 +93,28 @@ class Offline:
         for rule, counts in verdicts.counts().items():
             for outcome, count in counts.items():
                 self.outcomes[rule.id, outcome.word] += count
+
+
+class Piece(NamedTuple):
+    """Some lines of a file, decoded: the number of the first one, match events, encounters and what is neither."""
+
+    start: int
+    matches: Decoded
+    others: Decoded
+
+
+def pieces_of(file: Path) -> Iterator[Piece]:
+    """A file of events, decoded a piece at a time; raises InputError where it cannot be read."""
+    start = 1
+    for lines in _pieces(lines_of(file)):
+        yield Piece(start, *decode_lines(lines))
+        start += len(lines)
+
+
+def bad_lines(file: str, piece: Piece) -> Iterator[BadLine]:
+    """The lines of a piece that are no events."""
+    for each in piece.others.refused:
+        yield BadLine(file, piece.start + each.row, each.error.reason, each.error.expected)
 
 
 def decode_lines(lines: Sequence[bytes]) -> tuple[Decoded, Decoded]:
