@@ -169,6 +169,27 @@ def rules_check(files: Files = None) -> None:
     print(f"{len(book.rules)} rules in {len(book.packs)} packs are in order, rulebook {book.digest[:12]}")
 
 
+@rules.command("diff")
+def rules_diff(
+    old: Annotated[Path, typer.Argument(help="The rules as they are: a pack, or a folder of packs.")],
+    new: Annotated[Path, typer.Argument(help="The rules as they shall be.")],
+    events: Annotated[list[Path], typer.Option(help="Match events and encounters, NDJSON.")],
+    subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
+    registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Judge the same files by two rulebooks and tell the difference; exit code 1 where less is caught."""
+    from streams.replay.rule_diff import diff
+    from streams.replay.rule_diff_page import as_object, page
+
+    found = diff(rulebook([old]), rulebook([new]), events, subjects, registry)
+    print(json.dumps(as_object(found)) if as_json else page(found))
+    say(f"{found.judged} events judged twice")
+    for bad in found.bad_lines[:BAD_LINES_SHOWN]:
+        say(str(bad))
+    raise typer.Exit(INPUT_ERROR if found.bad_lines else FINDINGS if found.catches_less else CLEAN)
+
+
 @app.command()
 def judge(
     events: Annotated[list[Path], typer.Option(help="Match events and encounters, NDJSON.")],

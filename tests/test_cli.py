@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -145,6 +146,17 @@ def test_a_case_is_explained_and_an_unknown_one_is_told(run: Run, world: Path) -
     missing = run("explain", *of(world)[1:], "--case", "no-such-event")
     assert (missing.code, missing.out) == (3, "")
     assert "expected an event with the id that --case names" in missing.err
+
+
+def test_rulebooks_are_compared_and_less_caught_is_a_finding(run: Run, world: Path) -> None:
+    law = str(resources.files("streams") / "law")
+    core = f"{law}/core.yaml"
+    same = run("rules", "diff", core, core, *of(world)[1:])
+    assert (same.code, same.out.splitlines()[0]) == (0, "No longer violating: 0")
+    less = run("rules", "diff", law, core, *of(world)[1:], "--json")
+    assert (less.code, json.loads(less.out)["catches_less"]) == (1, True)
+    more = run("rules", "diff", core, law, *of(world)[1:])
+    assert (more.code, more.out.splitlines()[0]) == (0, "No longer violating: 0")
 
 
 def test_a_summary_that_goes_into_a_file_is_whole(run: Run, world: Path) -> None:

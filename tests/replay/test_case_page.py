@@ -8,14 +8,14 @@ import pytest
 
 from schemas.contract import Message
 from schemas.registry import RegistryRecord
-from small_world import a_match, an_encounter, records
+from small_world import Change, a_match, an_encounter, records
 from streams.errors import InputError
 from streams.packs import rulebook
 from streams.replay.case_file import case_files
 from streams.replay.case_page import page
 
-WITHDRAWN = {"valid_from": "2026-03-10T03:00:00Z", "record_id": "w-1"}
-LATER = {"valid_from": "2026-03-10T05:00:00Z", "record_id": "late-1"}
+WITHDRAWN: Change = {"valid_from": "2026-03-10T03:00:00Z", "record_id": "w-1"}
+LATER: Change = {"valid_from": "2026-03-10T05:00:00Z", "record_id": "late-1"}
 
 
 def file_of(folder: Path, name: str, *messages: Message) -> Path:
@@ -24,8 +24,8 @@ def file_of(folder: Path, name: str, *messages: Message) -> Path:
     return file
 
 
-def pages(folder: Path, *events: Message, case: str = "event-1", **parts: dict[str, object] | None) -> list[str]:
-    around = records(**parts)  # type: ignore[arg-type]
+def pages(folder: Path, *events: Message, case: str = "event-1", **parts: Change | None) -> list[str]:
+    around = records(feed=None, more=(), **parts)
     registry = file_of(folder, "registry", *(each for each in around if isinstance(each, RegistryRecord)))
     subjects = file_of(folder, "subjects", *(each for each in around if not isinstance(each, RegistryRecord)))
     cases, read = case_files(case, rulebook(), [file_of(folder, "events", *events)], [subjects], [registry])
@@ -49,7 +49,7 @@ def test_a_case_is_drawn_with_its_records_by_time(tmp_path: Path) -> None:
 
 
 def test_what_came_too_late_or_had_ended_is_drawn_as_such(tmp_path: Path) -> None:
-    ended = {"valid_until": "2026-03-10T04:00:00Z"}
+    ended: Change = {"valid_until": "2026-03-10T04:00:00Z"}
     (said,) = pages(tmp_path, a_match(), consent=LATER, notice=ended)
     (consent,) = [line for line in said.splitlines() if "consent_given late-1" in line]
     (notice,) = [line for line in said.splitlines() if "notice notice-record" in line]
