@@ -40,6 +40,8 @@ class AccessOutcome(Encounter):
     alternative_offered: bool | None = None
     """Whether another reasonable, convenient way was offered; absent: not reported."""
     outcome: Literal["admitted", "denied"]
+    method: Literal["face", "other"] | None = None
+    """How the person identified themselves in the end; absent: not reported."""
 
 
 class HumanReview(Encounter):
@@ -58,9 +60,20 @@ class Disclosure(Encounter):
     kind: Literal["disclosure"] = "disclosure"
     recipient_id: Identifier
     recipient_role: Literal["other_controller", "processor", "authority", "subject"]
-    legal_basis: Literal["consent", "legal_obligation", "contract", "none"]
+    legal_basis: Literal[
+        "consent",
+        "legal_obligation",
+        "contract",
+        "financial_transaction",
+        "warrant",
+        "missing_or_deceased",
+        "none",
+    ]
+    """The last but one: to identify somebody missing or dead, with an earlier consent (Texas B&C 503.001(c)(1)(A))."""
     evidence_ref: Identifier | None = None
     for_value: bool = False
+    unsolicited: bool | None = None
+    """Whether it was received without being asked for (San Francisco Admin Code 19B.2); absent: not reported."""
 
 
 AnyEncounter = Annotated[AccessOutcome | HumanReview | Disclosure, Field(discriminator="kind")]

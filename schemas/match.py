@@ -21,6 +21,7 @@ from schemas.vocabulary import (
     ComparisonDecision,
     DecisionEffect,
     Operation,
+    SearchLogField,
     StorageLocation,
     Timing,
 )
@@ -72,6 +73,10 @@ class MatchEvent(Message):
     exception_id: Identifier | None = None
     claimed_basis: ClaimedBasis | None = None
     decision_effect: DecisionEffect | None = None
+    confirmations: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How many competent persons confirmed the result, each on their own, before the decision took effect."""
+    search_log_fields: Annotated[tuple[SearchLogField, ...], Field(strict=False, max_length=8)] | None = None
+    """What was documented of the search; absent: not reported."""
     system_id: Identifier | None = None
     model_version: Identifier | None = None
 

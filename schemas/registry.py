@@ -13,19 +13,22 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.contract import Contract, Identifier, Identifiers, Interval, Text, UtcTime, Word
+from schemas.contract import Contract, Identifier, Identifiers, Interval, SubjectRef, Text, UtcTime, Word
 from schemas.vocabulary import (
     Attribute,
     AuthorityBasis,
+    AuthorityObjective,
     AuthorityStatus,
     AuthorityType,
     ControllerType,
+    GalleryCriterion,
     LegalBasis,
     Operation,
     Provenance,
     PurposeCategory,
     RegistryKind,
     SiteKind,
+    SpecialCategoryBasis,
     SubjectKind,
     Zone,
 )
@@ -60,6 +63,10 @@ class ControllerRecord(RegistryRecord):
     controller_type: ControllerType
     minor_rules: bool | None = None
     """Whether dedicated rules for persons under 14 exist (PIPL Art. 31); absent: not stated."""
+    exemptions: Annotated[tuple[Word, ...], Field(strict=False, max_length=16)] | None = None
+    """As what it is exempt, `glba` or `government_contractor` (Illinois, 740 ILCS 14/25); absent: not stated."""
+    retention_policy_ref: Identifier | None = None
+    """Its public policy on retention and destruction (740 ILCS 14/15(a))."""
 
 
 class SiteRecord(Owned):
@@ -76,6 +83,8 @@ class SiteRecord(Owned):
     """When somebody last saw the conspicuous sign at the entrances."""
     alternative_methods: Annotated[tuple[Word, ...], Field(strict=False, max_length=16)] | None = None
     """Ways in without the face; empty: none, absent: not stated."""
+    recognition_default: bool | None = None
+    """Whether the face is the way in that is offered first; absent: not stated."""
     face_required_by: Text | None = None
     """The state rule that prescribes recognition here, if one does."""
 
@@ -110,6 +119,10 @@ class PurposeRecord(Owned):
     """Where it may be pursued; empty: at every site of the controller."""
     retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
     method_version: Identifier = "1"
+    special_category_basis: SpecialCategoryBasis | None = None
+    """The ground of GDPR Art. 9(2), where there is one."""
+    commercial: bool | None = None
+    """Whether it is a commercial purpose (Texas B&C 503.001, RCW 19.375); absent: not stated."""
 
 
 class AuthorityRecord(Owned):
@@ -126,6 +139,29 @@ class AuthorityRecord(Owned):
     device_ids: Identifiers = ()
     requested_by_subject: bool | None = None
     """Whether the person or an interested party asked for the search (draft of 2023, Art. 10)."""
+    objective: AuthorityObjective | None = None
+    offence_annex_ii: bool | None = None
+    """Whether the offence is in Annex II of the EU AI Act; absent: not stated."""
+    max_penalty_years: Annotated[int, Field(ge=0, le=200)] | None = None
+    """The longest penalty of the offence where it is prosecuted."""
+    target_refs: Annotated[tuple[SubjectRef, ...], Field(strict=False, max_length=1_000)] | None = None
+    """Persons the authority names; empty or absent: none."""
+    urgent: bool | None = None
+    """Whether use began before it was asked for (EU AI Act, Art. 5(3)); absent: it did not."""
+    requested_at: UtcTime | None = None
+    fria_ref: Identifier | None = None
+    """Fundamental rights impact assessment (EU AI Act, Art. 27)."""
+    eu_registration_ref: Identifier | None = None
+    """Registration in the EU database (EU AI Act, Art. 49)."""
+    national_law_ref: Identifier | None = None
+    """The national law that provides for the use (EU AI Act, Art. 5(5))."""
+    written_request_ref: Identifier | None = None
+    facts_ref: Identifier | None = None
+    """Where the facts that justify it are stated."""
+    case_ref: Identifier | None = None
+    """Offence, proceeding, threat or missing person that it is about."""
+    narrow: bool | None = None
+    """Whether its scope is narrowly tailored; absent: not stated."""
 
 
 class AssessmentRecord(Owned):
@@ -156,6 +192,10 @@ class FilingRecord(Owned):
     filing_type: Word
     filed_with: Text
     filed_at: UtcTime
+    about: Annotated[str, Field(pattern=r"^[a-z_]{2,32}/[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")] | None = None
+    """The thing that was filed, `kind/id`; absent: the controller itself."""
+    reported_count: Annotated[int, Field(ge=0)] | None = None
+    """How many persons' data the filing reports as stored."""
 
 
 class GalleryRecord(Owned):
@@ -164,6 +204,8 @@ class GalleryRecord(Owned):
     kind: Literal["gallery"] = "gallery"
     purpose_ids: Identifiers = ()
     provenance: Provenance
+    criteria: Annotated[tuple[GalleryCriterion, ...], Field(strict=False, max_length=4)] | None = None
+    """By what persons were put into it; absent: not stated."""
 
 
 class ExceptionRecord(Owned):
@@ -193,7 +235,7 @@ class AttestationRecord(Owned):
     kind: Literal["attestation"] = "attestation"
     about: Annotated[str, Field(pattern=r"^(device|purpose)/[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
     fact: Word
-    value: bool | Word
+    value: bool | Word | Annotated[tuple[Word, ...], Field(strict=False, max_length=64)]
     attested_by: Identifier
     evidence_ref: Identifier
 
@@ -204,7 +246,7 @@ class FeedRecord(RegistryRecord):
     kind: Literal["feed"] = "feed"
     controller_id: Identifier | None = None
     """The controller whose records it brings; absent: those of every controller."""
-    covers: Annotated[tuple[SubjectKind | RegistryKind, ...], Field(strict=False, min_length=1, max_length=18)]
+    covers: Annotated[tuple[SubjectKind | RegistryKind, ...], Field(strict=False, min_length=1, max_length=19)]
     complete_until: UtcTime
     """Every record with an earlier `valid_from`, of these kinds, is on the log."""
     max_lag_seconds: Annotated[int, Field(ge=1, le=31_536_000)]

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.contract import Contract, Identifier, Identifiers, Interval, SubjectRef
-from schemas.vocabulary import AgeBand, ConsentAction, ConsentForm, Giver
+from schemas.contract import Contract, Identifier, Identifiers, Interval, SubjectRef, UtcTime
+from schemas.vocabulary import AgeBand, ConsentAction, ConsentForm, Giver, ImageSource
 
 
 class SubjectRecord(Interval):
@@ -59,6 +59,10 @@ class Enrolment(SubjectRecord):
 
     kind: Literal["enrolment"] = "enrolment"
     age_band: AgeBand
+    purpose_id: Identifier | None = None
+    """Purpose the reference was stored for; its record says how long it may be kept."""
+    source_of_image: ImageSource | None = None
+    """Where the image came from; absent: not stated."""
     reference_database_id: Identifier | None = None
     guardian_known: bool = False
 
@@ -68,6 +72,8 @@ class ErasureRequest(SubjectRecord):
 
     kind: Literal["erasure_request"] = "erasure_request"
     requested_by: Literal["subject", "guardian", "court", "authority"] = "subject"
+    purposes: Annotated[tuple[Identifier, ...], Field(strict=False, max_length=64)] | None = None
+    """Purposes whose data is to go; absent: all."""
 
 
 class Deletion(SubjectRecord):
@@ -76,6 +82,17 @@ class Deletion(SubjectRecord):
     kind: Literal["deletion"] = "deletion"
     artefacts: Annotated[tuple[Literal["reference", "image", "video", "log"], ...], Field(strict=False, min_length=1)]
     recipients_notified: bool = False
+    captured_until: UtcTime | None = None
+    """When the newest of what was deleted had been captured; absent: not stated."""
+
+
+class RequestAnswer(SubjectRecord):
+    """The person was told what became of a request (GDPR Art. 12(3), PIPL Art. 50)."""
+
+    kind: Literal["request_answer"] = "request_answer"
+    request_record_id: Identifier
+    """The record of the request that is answered."""
+    outcome: Literal["completed", "refused", "extended"]
 
 
 class Restriction(SubjectRecord):
@@ -86,6 +103,7 @@ class Restriction(SubjectRecord):
 
 
 AnySubjectRecord = Annotated[
-    ConsentGiven | ConsentWithdrawn | Enrolment | ErasureRequest | Deletion | Restriction, Field(discriminator="kind")
+    ConsentGiven | ConsentWithdrawn | Enrolment | ErasureRequest | Deletion | Restriction | RequestAnswer,
+    Field(discriminator="kind")
 ]
 SUBJECT: Contract[SubjectRecord] = Contract(AnySubjectRecord)

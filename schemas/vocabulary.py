@@ -68,6 +68,11 @@ SiteKind = Literal[
     "residential",
     "station",
     "shop",
+    "restaurant",
+    "entertainment_venue",
+    "stadium",
+    "museum",
+    "workplace",
 ]
 
 Zone = Literal[
@@ -118,6 +123,11 @@ PurposeCategory = Literal[
     "marketing",
     "law_enforcement",
     "research",
+    "dataset_labelling",
+    "identity_documents",
+    "medical",
+    "missing_person",
+    "safety",
     "other",
 ]
 
@@ -155,10 +165,52 @@ AgeBand = Literal["under_14", "from_14_to_17", "adult", "unknown"]
 AuthorityType = Literal["court_order", "warrant", "judicial", "administrative", "internal"]
 AuthorityBasis = Literal["national_security", "public_security", "emergency", "statute"]
 AuthorityStatus = Literal["pending", "granted", "rejected", "expired"]
+AuthorityObjective = Literal[
+    "victim_search",
+    "imminent_threat",
+    "serious_crime_suspect",
+    "crime_suspect",
+    "missing_person",
+    "deceased_person",
+    "emergency",
+    "other",
+]
+"""What a search is for; the first three are those of the EU AI Act, Art. 5(1)(h)."""
+
+SpecialCategoryBasis = Literal[
+    "explicit_consent",
+    "employment_law",
+    "vital_interest",
+    "public_data",
+    "legal_claims",
+    "substantial_public_interest",
+    "health_care",
+    "public_health",
+    "research",
+]
+"""The grounds of GDPR Art. 9(2), in its order, for processing biometric data to identify somebody."""
+
+SearchLogField = Literal[
+    "request", "datetime", "matches", "database", "requester", "reason", "recipient", "characteristics"
+]
+"""What Massachusetts asks to be documented of each search (M.G.L. c. 6 s. 220)."""
+
+GalleryCriterion = Literal["protected_trait", "political_view", "event_attendance", "other"]
+"""By what persons were put into a gallery (RCW 43.386.080(2) and (3))."""
+
+ImageSource = Literal["capture", "upload", "public_web", "official"]
 Provenance = Literal["enrolment", "official", "purchased", "scraped", "unknown"]
 Level = Literal["critical", "high", "medium", "low", "info"]
 
-SubjectKind = Literal["consent_given", "consent_withdrawn", "enrolment", "erasure_request", "deletion", "restriction"]
+SubjectKind = Literal[
+    "consent_given",
+    "consent_withdrawn",
+    "enrolment",
+    "erasure_request",
+    "deletion",
+    "restriction",
+    "request_answer",
+]
 RegistryKind = Literal[
     "controller",
     "site",

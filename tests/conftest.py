@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from hypothesis import settings
 
+from command_line import run  # noqa: F401 - a fixture is known where it is imported
 from kafka_node import KafkaNode, KafkaUnavailableError, cluster_of_ones_own
 from pace import examples
 from streams.simulator.broker import EmbeddedBroker

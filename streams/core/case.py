@@ -19,12 +19,13 @@ from typing import TypeVar
 
 import polars as pl
 
-from schemas.vocabulary import SENSITIVE_ATTRIBUTES
 from streams.core.columns import COLUMN_TYPES
 from streams.core.condition import FactType
 from streams.core.context import Combination, Context, Contexts, index_at
+from streams.core.event_facts import STRANGER, event_facts
 from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.feed import Horizon
+from streams.core.grounds import ATTESTABLE, attested
 from streams.core.instant import NEVER
 from streams.core.registry import Registry
 from streams.core.subject_history import Histories, State
@@ -39,6 +40,7 @@ KINDS: Mapping[Source, tuple[str, ...]] = {
     Source.PURPOSE: ("purpose",),
     Source.NOTICE: ("purpose", "notice"),
     Source.ASSESSMENT: ("purpose", "assessment"),
+    Source.GALLERY: ("gallery",),
     Source.AUTHORITY: ("authority",),
     Source.EXCEPTION: ("exception",),
     Source.CONSENT: ("consent_given", "consent_withdrawn"),
@@ -47,6 +49,11 @@ KINDS: Mapping[Source, tuple[str, ...]] = {
 }
 """The kinds of record on which the facts of a source rest."""
 
+ATTESTED = tuple(
+    fact.name for fact in ATTESTABLE if fact.source is Source.EVENT and fact.name != "sensitive_attributes"
+)
+"""The facts of an event that an attestation may supply; sensitive traits follow from the inferred ones."""
+
 REGISTRY_SOURCES = (
     Source.DEVICE,
     Source.SITE,
@@ -54,6 +61,7 @@ REGISTRY_SOURCES = (
     Source.PURPOSE,
     Source.NOTICE,
     Source.ASSESSMENT,
+    Source.GALLERY,
     Source.AUTHORITY,
     Source.EXCEPTION,
 )
@@ -63,14 +71,18 @@ HELPERS: Mapping[str, pl.DataType] = {
     "site_in_force": pl.String(),
     "purpose_operations": pl.List(pl.String()),
     "purpose_attributes": pl.List(pl.String()),
+    "authority_targets": pl.List(pl.String()),
+    **{attested(fact.name): COLUMN_TYPES[fact.type] for fact in ATTESTABLE},
 }
-"""Columns of a context that are no facts: the device's site, and what a purpose allows."""
+"""Columns of a context that are no facts: the device's site, what a purpose allows, whom an authority names, and what
+is attested for events that do not say it."""
 
 AGREED = State(
     forms=("separate",),
     givers=("self",),
     actions=("collect", "identify"),
     separate_actions=("collect", "identify"),
+    explicit_actions=("collect", "identify"),
     stranger=True,
 )
 """A stranger who agreed on the spot, for this probe alone."""
@@ -83,6 +95,8 @@ OWN_NAMES = {
     "result": "review_result",
     "legal_basis": "disclosure_basis",
     "for_value": "disclosed_for_value",
+    "method": "access_method",
+    "unsolicited": "disclosure_unsolicited",
 }
 """Fields of encounters whose facts have longer names, because the registry uses the short ones."""
 
@@ -145,6 +159,8 @@ def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collecti
     grown = views.registry_tables.setdefault(names, Grown())
     registry_table = grown.of(views.contexts.rows, views.contexts.generation, partial(_registry_table, names=names))
     table = pl.concat([frame, registry_table[contexts]], how="horizontal")
+    said = [name for name in ATTESTED if name in table.columns]
+    table = table.with_columns(pl.coalesce(name, attested(name)) for name in said)
     table = table.with_columns(**{name: each for name, each in event_facts(kind).items() if name in names})
     table = _within_horizons(table, views.registry, REGISTRY_SOURCES, names)
     states = _states(table, kind, instants, views)
@@ -214,6 +230,7 @@ def _reason(state: State, source: Source) -> Unknown | None:
 SUBJECT_FACTS: Mapping[str, Callable[[State], object]] = {
     "consent_in_force": lambda state: bool(state.forms),
     "separate_consent_in_force": lambda state: bool(state.separate_actions),
+    "explicit_consent_in_force": lambda state: "identify" in state.explicit_actions,
     "written_consent_in_force": lambda state: "written" in state.forms,
     "guardian_consent_in_force": lambda state: "guardian" in state.givers,
     "consent_forms": lambda state: state.forms,
@@ -224,45 +241,13 @@ SUBJECT_FACTS: Mapping[str, Callable[[State], object]] = {
     ),
     "consent_withdrawn": lambda state: state.withdrawn,
     "age_band": lambda state: state.age_band,
+    "image_source": lambda state: state.image_source,
     "restricted": lambda state: state.restricted,
 }
 
 
 def _column(values: Sequence[object], dtype: pl.DataType) -> pl.Series:
     return pl.Series([list(value) if isinstance(value, tuple) else value for value in values], dtype=dtype)
-
-
-def event_facts(kind: CaseKind) -> Mapping[str, pl.Expr]:
-    """The facts that are computed from a message, or from it and what its purpose allows."""
-    claims = pl.any_horizontal(pl.col(name).is_not_null() for name in ("claimed_basis", "authority_id", "exception_id"))
-    every = {
-        "purpose_named": pl.col("purpose_id").is_not_null(),
-        "exception_claimed": claims,
-        "claimed_basis": pl.col("claimed_basis").fill_null("none"),
-    }
-    if kind is CaseKind.DISCLOSURE:
-        return every | {"disclosure_evidenced": pl.col("evidence_ref").is_not_null()}
-    if kind is not CaseKind.MATCH:
-        return every
-    attributes = pl.col("inferred_attributes")
-    return every | {
-        "stranger": STRANGER,
-        "sensitive_attributes": attributes.list.eval(
-            pl.element().filter(pl.element().is_in(list(SENSITIVE_ATTRIBUTES)))
-        ),
-        "operation_allowed": pl.col("purpose_operations").list.contains(pl.col("operation")),
-        "attributes_allowed": attributes.list.set_difference(pl.col("purpose_attributes")).list.len() == 0,
-    }
-
-
-ABOUT_ANYBODY = ("categorisation", "emotion_recognition", "detection")
-"""Operations that look at a face and at no reference, so that nobody need be known."""
-
-STRANGER = pl.col("subject_ref").is_null() & (
-    ((pl.col("operation") == "identification") & (pl.col("comparison_decision") == "non_match"))
-    | (pl.col("operation").is_in(ABOUT_ANYBODY) & (pl.col("comparison_decision") != "match"))
-)
-"""Nobody we know; a match of an id that nobody linked is somebody, whatever else was done with the face."""
 
 
 def _states(table: pl.DataFrame, kind: CaseKind, instants: Sequence[int], views: Views) -> pl.Series:
@@ -313,6 +298,7 @@ APPLIES: Mapping[Source, pl.Expr] = {
     Source.PURPOSE: pl.col("purpose_id").is_not_null(),
     Source.NOTICE: pl.col("purpose_id").is_not_null(),
     Source.ASSESSMENT: pl.col("purpose_id").is_not_null(),
+    Source.GALLERY: pl.col("reference_database_id").is_not_null(),
     Source.AUTHORITY: pl.col("authority_id").is_not_null(),
     Source.EXCEPTION: pl.col("exception_id").is_not_null(),
     Source.CONSENT: ~pl.col("nobody"),

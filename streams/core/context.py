@@ -17,13 +17,13 @@ from schemas.registry import (
     AuthorityRecord,
     ControllerRecord,
     DeviceRecord,
-    ExceptionRecord,
     NoticeRecord,
     PurposeRecord,
     RegistryRecord,
     SiteRecord,
 )
 from streams.core.facts import Source, Unknown
+from streams.core.grounds import attestations, authority, exception, gallery
 from streams.core.instant import NEVER, micros, moment_of
 from streams.core.registry import Found, Registry
 
@@ -38,18 +38,21 @@ class Combination(NamedTuple):
     notice_id: str | None
     authority_id: str | None
     exception_id: str | None
+    reference_database_id: str | None = None
 
 
 class Context:
     """Facts by name, the unknown sources with their reasons, the sources that rest on absence, the records used."""
 
-    __slots__ = ("absent", "facts", "records", "why")
+    __slots__ = ("absent", "attested", "facts", "records", "why")
 
     def __init__(self) -> None:
         self.facts: dict[str, object] = {}
         self.why: dict[Source, Unknown] = {}
         self.absent: set[Source] = set()
         self.records: dict[Source, tuple[str, ...]] = {}
+        self.attested: dict[str, tuple[str, ...]] = {}
+        """The attestations behind each fact that is attested."""
 
     def missing(self, source: Source, found: Found) -> None:
         """Note that the record of `source` is not there, or why that cannot be said."""
@@ -77,8 +80,10 @@ def context_at(registry: Registry, combination: Combination, instant: int) -> Co
     purpose = _purpose(context, registry, combination, device, instant)
     _notice(context, registry, combination, purpose, device, instant)
     _assessment(context, registry, purpose, instant)
-    _authority(context, registry, combination, device, instant)
-    _exception(context, registry, combination, device, instant)
+    gallery(context, registry, combination, instant)
+    authority(context, registry, combination, device, instant)
+    exception(context, registry, combination, device, instant)
+    attestations(context, registry, combination, purpose, instant)
     return context
 
 
@@ -120,6 +125,7 @@ def _site(context: Context, registry: Registry, device: DeviceRecord | None, ins
         sign_verified=any(
             seen is not None and seen <= now for seen in (site.sign_verified_at, device.sign_verified_at)
         ),
+        recognition_default=site.recognition_default,
         alternative_available=None if site.alternative_methods is None else bool(site.alternative_methods),
         face_required_by_law=site.face_required_by is not None,
     )
@@ -132,7 +138,12 @@ def _controller(context: Context, registry: Registry, wanted: Combination, insta
         context.missing(Source.CONTROLLER, found)
         return
     context.used(Source.CONTROLLER, controller)
-    context.facts.update(controller_type=controller.controller_type, minor_rules=controller.minor_rules)
+    context.facts.update(
+        controller_type=controller.controller_type,
+        minor_rules=controller.minor_rules,
+        controller_exemptions=controller.exemptions,
+        retention_policy_public=controller.retention_policy_ref is not None,
+    )
 
 
 def _purpose(
@@ -161,6 +172,9 @@ def _purpose(
         purpose_operations=purpose.operations,
         purpose_attributes=purpose.attributes,
         retention_stated=purpose.retention_days is not None,
+        retention_days=purpose.retention_days,
+        special_category_basis=purpose.special_category_basis or "none",
+        purpose_commercial=purpose.commercial,
         site_allowed=True if not purpose.site_ids else None if device is None else device.site_id in purpose.site_ids,
     )
     return purpose
@@ -231,82 +245,26 @@ def _assessment(context: Context, registry: Registry, purpose: PurposeRecord | N
         context.facts["assessment_current"] = bool(current)
 
 
-def _authority(
-    context: Context, registry: Registry, wanted: Combination, device: DeviceRecord | None, instant: int
-) -> None:
-    nothing = {"authority_evidenced": False, "authority_basis": "none", "authority_requested_by_subject": False}
-    if wanted.authority_id is None:
-        context.facts.update(nothing)
-        return
-    found = registry.find("authority", wanted.authority_id, instant)
-    authority = found.record
-    if not isinstance(authority, AuthorityRecord):
-        context.missing(Source.AUTHORITY, found)
-        context.facts.update({} if found.why else nothing)
-        return
-    context.used(Source.AUTHORITY, authority)
-    in_scope = _in_scope(authority, wanted, device)
-    granted = authority.status == "granted" and authority.evidence_ref is not None
-    if in_scope is None and granted:
-        context.follow(Source.AUTHORITY, Source.DEVICE)
-    elif in_scope and granted:
-        context.facts.update(
-            authority_evidenced=True,
-            authority_basis=authority.basis,
-            authority_requested_by_subject=authority.requested_by_subject,
-        )
-    else:
-        context.facts.update(nothing)
-
-
-def _exception(
-    context: Context, registry: Registry, wanted: Combination, device: DeviceRecord | None, instant: int
-) -> None:
-    if wanted.exception_id is None:
-        context.facts["exception_evidenced"] = False
-        return
-    found = registry.find("exception", wanted.exception_id, instant)
-    exception = found.record
-    if not isinstance(exception, ExceptionRecord):
-        context.missing(Source.EXCEPTION, found)
-        context.facts.update({} if found.why else {"exception_evidenced": False})
-        return
-    context.used(Source.EXCEPTION, exception)
-    in_scope = _in_scope(exception, wanted, device)
-    if in_scope and exception.purpose_ids:
-        in_scope = wanted.purpose_id in exception.purpose_ids
-    if in_scope is None and exception.evidence_ref is not None:
-        context.follow(Source.EXCEPTION, Source.DEVICE)
-    else:
-        context.facts["exception_evidenced"] = bool(in_scope) and exception.evidence_ref is not None
-
-
-def _in_scope(
-    paper: AuthorityRecord | ExceptionRecord, wanted: Combination, device: DeviceRecord | None
-) -> bool | None:
-    """Whether a paper covers controller, device and site; None where only the device's record could tell."""
-    if paper.controller_id != wanted.controller_id:
-        return False
-    if paper.device_ids and wanted.device_id not in paper.device_ids:
-        return False
-    if not paper.site_ids:
-        return True
-    return None if device is None else device.site_id in paper.site_ids
-
-
 def edges(registry: Registry, combination: Combination) -> list[int]:
     """Every instant at which the context of a combination may change, sorted."""
     devices = [each for each in registry.statements("device", combination.device_id) if isinstance(each, DeviceRecord)]
     things = {("device", combination.device_id), ("controller", combination.controller_id)}
     things |= {("site", device.site_id) for device in devices}
     things |= {("purpose", combination.purpose_id or ""), ("authority", combination.authority_id or "")}
-    things.add(("exception", combination.exception_id or ""))
+    things |= {("exception", combination.exception_id or ""), ("gallery", combination.reference_database_id or "")}
+    for about in (f"device/{combination.device_id}", f"purpose/{combination.purpose_id}"):
+        things |= {("attestation", paper) for paper in registry.paper_ids("attestation", about)}
     for kind in ("notice", "assessment"):
         things |= {(kind, paper) for paper in registry.paper_ids(kind, combination.purpose_id or "")}
     found = {instant for kind, thing in things for instant in registry.instants(kind, thing)}
     sites = [each for kind, thing in things if kind == "site" for each in registry.statements(kind, thing)]
     signs = [each.sign_verified_at for each in (*devices, *sites) if isinstance(each, DeviceRecord | SiteRecord)]
-    return sorted(found | {micros(seen) for seen in signs if seen is not None})
+    asked = [
+        each.requested_at
+        for each in registry.statements("authority", combination.authority_id or "")
+        if isinstance(each, AuthorityRecord)
+    ]
+    return sorted(found | {micros(seen) for seen in (*signs, *asked) if seen is not None})
 
 
 class Contexts:

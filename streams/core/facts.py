@@ -49,6 +49,7 @@ class Source(StrEnum):
     CONSENT = "consent"
     ENROLMENT = "enrolment"
     RESTRICTION = "restriction"
+    GALLERY = "gallery"
     AUTHORITY = "authority"
     EXCEPTION = "exception"
 
@@ -85,6 +86,14 @@ class Fact:
     kinds: frozenset[CaseKind] = EVERY
     attestable: bool = False
 
+    @property
+    def supply(self) -> str:
+        """What to supply so that the fact is known, as a sentence."""
+        if self.source is not Source.EVENT:
+            return f"State it in the record of the {self.source.value}."
+        attested = ", or attest it for the device or the purpose" if self.attestable else ""
+        return f"Report it with the event{attested}."
+
 
 UNREPORTED = "the system does not report it"
 UNSTATED = "the record does not state it, or is not known"
@@ -105,12 +114,15 @@ _FACTS = (
     Fact("storage_location", TEXT, Source.EVENT, "device, lan or cloud", UNREPORTED, MATCH, True),
     Fact("internet_transfer", BOOLEAN, Source.EVENT, "face data left over the internet", UNREPORTED, MATCH, True),
     Fact("decision_effect", TEXT, Source.EVENT, "none, admit, deny or adverse", UNREPORTED, MATCH),
+    Fact("confirmations", NUMBER, Source.EVENT, "persons who confirmed before it took effect", UNREPORTED, MATCH, True),
+    Fact("search_log_fields", TEXTS, Source.EVENT, "what was documented of the search", UNREPORTED, MATCH, True),
     Fact("purpose_named", BOOLEAN, Source.EVENT, "the event names a purpose", "never"),
     Fact("exception_claimed", BOOLEAN, Source.EVENT, "the event claims an exception or authority", "never"),
     Fact("claimed_basis", TEXT, Source.EVENT, "the basis that the event claims, or 'none'", "never"),
     Fact("face_scan_refused", BOOLEAN, Source.EVENT, "the visitor declined the face scan", "never", ACCESS),
     Fact("alternative_offered", BOOLEAN, Source.EVENT, "another way was offered", UNREPORTED, ACCESS),
     Fact("access_outcome", TEXT, Source.EVENT, "admitted or denied", "never", ACCESS),
+    Fact("access_method", TEXT, Source.EVENT, "face or other", UNREPORTED, ACCESS, True),
     Fact("review_result", TEXT, Source.EVENT, "confirmed or overruled", "never", REVIEW),
     Fact("reviewers", NUMBER, Source.EVENT, "how many persons agreed", "never", REVIEW),
     Fact(
@@ -119,6 +131,7 @@ _FACTS = (
     Fact("disclosure_basis", TEXT, Source.EVENT, "consent, legal_obligation, contract or none", "never", DISCLOSURE),
     Fact("disclosure_evidenced", BOOLEAN, Source.EVENT, "the basis has a reference", "never", DISCLOSURE),
     Fact("disclosed_for_value", BOOLEAN, Source.EVENT, "something was given in return", "never", DISCLOSURE),
+    Fact("disclosure_unsolicited", BOOLEAN, Source.EVENT, "it was received unasked", UNREPORTED, DISCLOSURE),
     # Device, site, controller
     Fact("device_registered", BOOLEAN, Source.DEVICE, "a device record is in force"),
     Fact("device_zone", TEXT, Source.DEVICE, "where the device looks", "the device is not registered or not known"),
@@ -132,9 +145,12 @@ _FACTS = (
         "sign_verified", BOOLEAN, Source.SITE, "a sign at device or site was verified before", "the site is not known"
     ),
     Fact("alternative_available", BOOLEAN, Source.SITE, "the site has a way without the face", UNSTATED),
+    Fact("recognition_default", BOOLEAN, Source.SITE, "the face is the way in that is offered first", UNSTATED),
     Fact("face_required_by_law", BOOLEAN, Source.SITE, "a state rule prescribes recognition here", "site not known"),
     Fact("controller_type", TEXT, Source.CONTROLLER, "private, public_agency, law_enforcement, ...", "not known"),
     Fact("minor_rules", BOOLEAN, Source.CONTROLLER, "dedicated rules for under-14s exist (PIPL 31)", UNSTATED),
+    Fact("controller_exemptions", TEXTS, Source.CONTROLLER, "as what it is exempt: glba, ...", UNSTATED),
+    Fact("retention_policy_public", BOOLEAN, Source.CONTROLLER, "a public retention policy is on record", UNSTATED),
     # Purpose and its papers
     Fact("purpose_registered", BOOLEAN, Source.PURPOSE, "the named purpose has a record in force"),
     Fact("purpose_specific", BOOLEAN, Source.PURPOSE, "the purpose is put in words", UNSTATED),
@@ -150,14 +166,22 @@ _FACTS = (
     Fact("attributes_allowed", BOOLEAN, Source.PURPOSE, "it allows every inferred attribute", UNSTATED, MATCH),
     Fact("site_allowed", BOOLEAN, Source.PURPOSE, "it may be pursued at the device's site", UNSTATED),
     Fact("retention_stated", BOOLEAN, Source.PURPOSE, "a retention period is fixed", UNSTATED),
+    Fact("retention_days", NUMBER, Source.PURPOSE, "the retention period in days", UNSTATED),
+    Fact("special_category_basis", TEXT, Source.PURPOSE, "ground of GDPR Art. 9(2), or 'none'", UNSTATED),
+    Fact("purpose_commercial", BOOLEAN, Source.PURPOSE, "it is a commercial purpose", UNSTATED),
     Fact("notice_in_force", BOOLEAN, Source.NOTICE, "a notice covers purpose, method and site"),
     Fact("notice_states_retention", BOOLEAN, Source.NOTICE, "such a notice states the retention period"),
     Fact("prompt_given", BOOLEAN, Source.NOTICE, "a notice in force was given at this very probe", kinds=MATCH),
     Fact("assessment_current", BOOLEAN, Source.ASSESSMENT, "an assessment covers the purpose and its method"),
+    # The gallery that was searched
+    Fact("gallery_registered", BOOLEAN, Source.GALLERY, "the named gallery has a record in force", kinds=MATCH),
+    Fact("gallery_provenance", TEXT, Source.GALLERY, "enrolment, scraped, ...; 'none' if none named", UNSTATED, MATCH),
+    Fact("gallery_criteria", TEXTS, Source.GALLERY, "by what persons were put into it", UNSTATED, MATCH),
     # The person
     Fact("consent_in_force", BOOLEAN, Source.CONSENT, "some consent covers the purpose"),
     Fact("separate_consent_in_force", BOOLEAN, Source.CONSENT, "a separate or written one does"),
     Fact("written_consent_in_force", BOOLEAN, Source.CONSENT, "a written one does"),
+    Fact("explicit_consent_in_force", BOOLEAN, Source.CONSENT, "an explicit, separate or written one to it"),
     Fact("guardian_consent_in_force", BOOLEAN, Source.CONSENT, "a guardian's does"),
     Fact("consent_forms", TEXTS, Source.CONSENT, "the forms of all that do"),
     Fact("consent_actions", TEXTS, Source.CONSENT, "the actions that they cover together"),
@@ -165,11 +189,29 @@ _FACTS = (
     Fact("consented_attributes", TEXTS, Source.CONSENT, "attributes whose analysis has separate consent"),
     Fact("consent_withdrawn", BOOLEAN, Source.CONSENT, "it was withdrawn and not given again since"),
     Fact("age_band", TEXT, Source.ENROLMENT, "age as known at enrolment", "there is no enrolment, or it does not say"),
+    Fact("image_source", TEXT, Source.ENROLMENT, "capture, upload, public_web, official", "no enrolment says it"),
     Fact("restricted", BOOLEAN, Source.RESTRICTION, "the person's data may only be stored (PIPL 47)"),
     # Grounds beyond consent
     Fact("authority_evidenced", BOOLEAN, Source.AUTHORITY, "the named authority is granted, in scope and evidenced"),
     Fact("authority_basis", TEXT, Source.AUTHORITY, "national_security, ... of such an authority, or 'none'"),
     Fact("authority_requested_by_subject", BOOLEAN, Source.AUTHORITY, "the person asked for the search", UNSTATED),
+    Fact("authority_registered", BOOLEAN, Source.AUTHORITY, "the named authority has a record in force"),
+    Fact("authority_status", TEXT, Source.AUTHORITY, "none, pending, granted, rejected or expired"),
+    Fact("authority_type", TEXT, Source.AUTHORITY, "court_order, warrant, ... or 'none'"),
+    Fact("authority_objective", TEXT, Source.AUTHORITY, "what the search is for, or 'none'", UNSTATED),
+    Fact("authority_urgent", BOOLEAN, Source.AUTHORITY, "use began before it was asked for"),
+    Fact("authority_requested", BOOLEAN, Source.AUTHORITY, "it had been asked for"),
+    Fact("authority_in_scope", BOOLEAN, Source.AUTHORITY, "it covers time, device and site, granted or not"),
+    Fact("authority_targets_subject", BOOLEAN, Source.AUTHORITY, "it names this person", kinds=MATCH),
+    Fact("authority_offence_annex_ii", BOOLEAN, Source.AUTHORITY, "its offence is in Annex II of the AI Act", UNSTATED),
+    Fact("authority_max_penalty_years", NUMBER, Source.AUTHORITY, "the longest penalty of its offence", UNSTATED),
+    Fact("authority_fria", BOOLEAN, Source.AUTHORITY, "a fundamental rights impact assessment is on record"),
+    Fact("authority_eu_registered", BOOLEAN, Source.AUTHORITY, "its registration in the EU database is on record"),
+    Fact("authority_national_law", BOOLEAN, Source.AUTHORITY, "the national law that provides for it is on record"),
+    Fact("authority_written_request", BOOLEAN, Source.AUTHORITY, "a written request is on record"),
+    Fact("authority_facts_stated", BOOLEAN, Source.AUTHORITY, "a statement of facts is on record"),
+    Fact("authority_case_linked", BOOLEAN, Source.AUTHORITY, "it names an offence, proceeding, threat or person"),
+    Fact("authority_narrow", BOOLEAN, Source.AUTHORITY, "its scope is narrowly tailored", UNSTATED),
     Fact("exception_evidenced", BOOLEAN, Source.EXCEPTION, "the named exception is in force, in scope and evidenced"),
 )
 

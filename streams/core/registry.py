@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple, TypeVar, cast
 
-from schemas.registry import AssessmentRecord, FeedRecord, NoticeRecord, RegistryRecord
+from schemas.registry import AssessmentRecord, AttestationRecord, FeedRecord, NoticeRecord, RegistryRecord
 from streams.core.facts import Unknown
 from streams.core.feed import Feeds
 from streams.core.instant import NEVER, micros
@@ -49,6 +49,8 @@ class Registry:
         if isinstance(record, NoticeRecord | AssessmentRecord):
             for purpose_id in record.purpose_ids:
                 self._papers[record.kind, purpose_id].add(record.id)
+        if isinstance(record, AttestationRecord):
+            self._papers[record.kind, record.about].add(record.id)
         if record.key in self._unreadable:
             self._unreadable.discard(record.key)
             changed = True
@@ -82,8 +84,14 @@ class Registry:
         papers = [each.record for each in found if each.record is not None]
         return [paper for paper in papers if purpose_id in cast("NoticeRecord", paper).purpose_ids], hidden
 
+    def attestations(self, about: str, instant: int) -> list[AttestationRecord]:
+        """The attestations about a device or purpose, `kind/id`, in force at `instant`."""
+        papers = sorted(self.paper_ids("attestation", about))
+        found = [self.find("attestation", paper, instant).record for paper in papers]
+        return [each for each in found if isinstance(each, AttestationRecord) and each.about == about]
+
     def paper_ids(self, kind: str, purpose_id: str) -> frozenset[str]:
-        """The ids of all notices or assessments that ever named a purpose."""
+        """The ids of all notices or assessments that ever named a purpose, or attestations that named a thing."""
         return frozenset(self._papers.get((kind, purpose_id), ()))
 
     def statements(self, kind: str, thing: str) -> tuple[RegistryRecord, ...]:

@@ -21,6 +21,8 @@ from streams.core.instant import NEVER, micros
 from streams.core.timeline import Statement, Statements
 
 SEPARATE = frozenset({"separate", "written"})
+EXPLICIT = SEPARATE | {"explicit"}
+"""Forms in which somebody said yes to this very thing (GDPR Art. 9(2)(a))."""
 SEGMENTS_MAX = 64
 """Combinations of controller and purpose kept a person; a flood of made-up purposes must not fill the memory."""
 
@@ -33,8 +35,10 @@ class State(NamedTuple):
     givers: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     separate_actions: tuple[str, ...] = ()
+    explicit_actions: tuple[str, ...] = ()
     withdrawn: bool = False
     age_band: str | None = None
+    image_source: str | None = None
     restricted: bool = False
     stranger: bool = False
     """Nobody we could have a record of; what was agreed on the spot is all there is."""
@@ -62,6 +66,7 @@ class Claim(NamedTuple):
     giver: str = ""
     actions: tuple[str, ...] = ()
     age_band: str | None = None
+    image_source: str | None = None
 
     def gives(self, purpose_id: str | None) -> bool:
         """Whether it is a consent to a purpose."""
@@ -83,8 +88,8 @@ def claim_of(record: SubjectRecord) -> Claim:
             return Claim(GIVEN, controller, purposes, record.consent_form, record.giver, record.actions)
         case ConsentWithdrawn(controller_id=controller, purposes=purposes):
             return Claim(WITHDRAWN, controller, purposes)
-        case Enrolment(controller_id=controller, age_band=band):
-            return Claim(ENROLLED, controller, age_band=None if band == "unknown" else band)
+        case Enrolment(controller_id=controller, age_band=band, source_of_image=image):
+            return Claim(ENROLLED, controller, age_band=None if band == "unknown" else band, image_source=image)
         case Restriction(controller_id=controller):
             return Claim(RESTRICTED, controller)
     return Claim(OTHER, record.controller_id)
@@ -96,6 +101,7 @@ class InForce(NamedTuple):
     consents: tuple[Claim, ...]
     withdrawn: bool
     age_band: str | None
+    image_source: str | None
     restricted: bool
 
 
@@ -104,6 +110,7 @@ def in_force(own: Own, purpose_id: str | None, instant: int) -> InForce:
     given: Own = []
     last_withdrawal, last_enrolment = -NEVER, (-NEVER, "")
     age_band: str | None = None
+    image_source: str | None = None
     restricted = False
     for each in own:
         claim = each.content
@@ -117,12 +124,13 @@ def in_force(own: Own, purpose_id: str | None, instant: int) -> InForce:
                 last_withdrawal = max(last_withdrawal, each.valid_from)
         elif claim.kind == ENROLLED:
             if (each.valid_from, each.record_id) > last_enrolment:
-                last_enrolment, age_band = (each.valid_from, each.record_id), claim.age_band
+                last_enrolment = (each.valid_from, each.record_id)
+                age_band, image_source = claim.age_band, claim.image_source
         elif claim.kind == RESTRICTED:
             restricted = restricted or instant < each.valid_until
     since = [each for each in given if each.valid_from > last_withdrawal]
     consents = tuple([each.content for each in since if instant < each.valid_until])
-    return InForce(consents, last_withdrawal > -NEVER and not since, age_band, restricted)
+    return InForce(consents, last_withdrawal > -NEVER and not since, age_band, image_source, restricted)
 
 
 class History(Statements[Claim]):
@@ -205,7 +213,12 @@ def _towards_no_purpose(own: Own, instant: int) -> State:
     named = {purpose for each in own for purpose in each.content.purposes}
     if all(_state(in_force(own, purpose, instant)) == state for purpose in named):
         return state
-    return State(why_consent=Unknown.NOT_REPORTED, age_band=state.age_band, restricted=state.restricted)
+    return State(
+        why_consent=Unknown.NOT_REPORTED,
+        age_band=state.age_band,
+        image_source=state.image_source,
+        restricted=state.restricted,
+    )
 
 
 def _state(found: InForce) -> State:
@@ -215,8 +228,10 @@ def _state(found: InForce) -> State:
         givers=_words(claim.giver for claim in found.consents),
         actions=_words(action for claim in found.consents for action in claim.actions),
         separate_actions=_words(action for claim in separate for action in claim.actions),
+        explicit_actions=_words(a for claim in found.consents if claim.form in EXPLICIT for a in claim.actions),
         withdrawn=found.withdrawn,
         age_band=found.age_band,
+        image_source=found.image_source,
         restricted=found.restricted,
     )
 

@@ -74,6 +74,7 @@ def deciding_records(rule: Rule, row: dict[str, Any], views: Views) -> tuple[str
     segments = views.contexts.segments(views.registry, Combination(*(row[name] for name in COMBINATION)))
     context = views.contexts.rows[index_at(segments, instant)]
     found = {record for source in sources for record in context.records.get(source, ())}
+    found |= {record for name in rule.facts for record in context.attested.get(name, ())}
     return tuple(sorted(found | set(_subject_records(sources, row, views, instant))))
 
 

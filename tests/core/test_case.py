@@ -124,7 +124,10 @@ def test_the_views_of_two_partitions_share_the_registry_and_not_the_persons() ->
 @given(worlds())
 def test_a_fact_that_is_unknown_has_a_reason_of_its_source_or_is_not_reported(world: World) -> None:
     stated = {"minor_rules", "alternative_available", "site_public", "necessary_for_service", "age_band",
-              "authority_requested_by_subject", "operation_allowed", "attributes_allowed", "site_allowed"}  # fmt: skip
+              "authority_requested_by_subject", "operation_allowed", "attributes_allowed", "site_allowed",
+              "recognition_default", "controller_exemptions", "retention_days", "purpose_commercial", "image_source",
+              "gallery_criteria", "authority_objective", "authority_offence_annex_ii", "authority_max_penalty_years",
+              "authority_narrow", "authority_targets_subject"}  # fmt: skip
     for row in assembled(world):
         for name in OF_KIND[world.kind]:
             source = FACTS[name].source

@@ -15,6 +15,7 @@ from schemas.registry import RegistryRecord
 from settled_world import (
     DEVICES,
     NOTICES,
+    PEOPLE,
     PURPOSES,
     a_settled_world,
     registry_record,
@@ -86,8 +87,30 @@ def test_only_a_record_that_is_not_there_is_absent(
         assert (source in found.absent) == (found.why[source] is Unknown.NOT_REGISTERED)
 
 
+PAPER = {
+    "authority_registered": True,
+    "authority_status": "granted",
+    "authority_type": "warrant",
+    "authority_objective": "missing_person",
+    "authority_urgent": False,
+    "authority_requested": True,
+    "authority_in_scope": True,
+    "authority_offence_annex_ii": False,
+    "authority_max_penalty_years": 3,
+    "authority_fria": False,
+    "authority_eu_registered": False,
+    "authority_national_law": False,
+    "authority_written_request": False,
+    "authority_facts_stated": False,
+    "authority_case_linked": True,
+    "authority_narrow": True,
+    "authority_targets": (PEOPLE[0],),
+}
+
+
 def test_everything_on_record_gives_every_fact_and_the_records_behind_it() -> None:
-    found = context(world(), notice_id="notice-1", authority_id="order-1", exception_id="excuse-1")
+    named = {"notice_id": "notice-1", "authority_id": "order-1", "exception_id": "excuse-1"}
+    found = context(world(), **named, reference_database_id="members")
     assert not found.why
     assert not found.absent
     assert found.facts == {
@@ -101,10 +124,13 @@ def test_everything_on_record_gives_every_fact_and_the_records_behind_it() -> No
         "jurisdictions": ("CN",),
         "site_public": True,
         "sign_verified": True,
+        "recognition_default": False,
         "alternative_available": True,
         "face_required_by_law": False,
         "controller_type": "private",
         "minor_rules": True,
+        "controller_exemptions": ("glba",),
+        "retention_policy_public": False,
         "purpose_registered": True,
         "purpose_specific": True,
         "necessity_evidenced": True,
@@ -116,6 +142,9 @@ def test_everything_on_record_gives_every_fact_and_the_records_behind_it() -> No
         "purpose_operations": ("identification",),
         "purpose_attributes": ("age",),
         "retention_stated": True,
+        "retention_days": 30,
+        "special_category_basis": "none",
+        "purpose_commercial": False,
         "site_allowed": True,
         "notice_in_force": True,
         "notice_states_retention": True,
@@ -124,6 +153,10 @@ def test_everything_on_record_gives_every_fact_and_the_records_behind_it() -> No
         "authority_evidenced": True,
         "authority_basis": "public_security",
         "authority_requested_by_subject": False,
+        **PAPER,
+        "gallery_registered": True,
+        "gallery_provenance": "enrolment",
+        "gallery_criteria": (),
         "exception_evidenced": True,
     }
     assert found.records == {
@@ -133,6 +166,7 @@ def test_everything_on_record_gives_every_fact_and_the_records_behind_it() -> No
         Source.PURPOSE: ("purpose-entry",),
         Source.NOTICE: ("notice-notice-1",),
         Source.ASSESSMENT: ("assessment-pia-1",),
+        Source.GALLERY: ("gallery-members",),
         Source.AUTHORITY: ("authority-order-1",),
         Source.EXCEPTION: ("exception-excuse-1",),
     }

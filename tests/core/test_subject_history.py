@@ -167,7 +167,7 @@ def test_a_person_can_be_forgotten() -> None:
 def test_where_no_purpose_is_named_consent_is_known_only_if_all_purposes_agree() -> None:
     histories = histories_of(given_at(1), subject_record("enrolment", valid_from=text_at(1)))
     unnamed = state(histories, tick(1), purpose=None)
-    assert unnamed == State(why_consent=Unknown.NOT_REPORTED, age_band="adult")
+    assert unnamed == State(why_consent=Unknown.NOT_REPORTED, age_band="adult", image_source="capture")
     assert not unnamed.rests_on_absence
     assert state(histories, tick(0), purpose=None) == State(), "there is no consent to any purpose"
     histories.add(withdrawn_at(2))
@@ -221,17 +221,22 @@ def naive(records: list[SubjectRecord], purpose: str | None, controller: str, in
         if isinstance(each, ConsentGiven) and purpose in each.purposes and all(w < each.valid_from for w in taken_back)
     ]
     enrolments = sorted(
-        (each.valid_from, each.record_id, each.age_band) for each in begun if isinstance(each, Enrolment)
+        (each.valid_from, each.record_id, each.age_band, each.source_of_image or "")
+        for each in begun
+        if isinstance(each, Enrolment)
     )
-    age = enrolments[-1][2] if enrolments else "unknown"
+    age, image = enrolments[-1][2:] if enrolments else ("unknown", "")
+    said = [each for each in consents if each.consent_form in ("explicit", "separate", "written")]
     strong = [each for each in consents if each.consent_form in ("separate", "written")]
     return State(
         forms=tuple(sorted({each.consent_form for each in consents})),
         givers=tuple(sorted({each.giver for each in consents})),
         actions=tuple(sorted({action for each in consents for action in each.actions})),
         separate_actions=tuple(sorted({action for each in strong for action in each.actions})),
+        explicit_actions=tuple(sorted({action for each in said for action in each.actions})),
         withdrawn=bool(taken_back) and not anew,
         age_band=None if age == "unknown" else age,
+        image_source=image or None,
         restricted=any(isinstance(each, Restriction) for each in open_),
     )
 

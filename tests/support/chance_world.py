@@ -132,7 +132,19 @@ registry_records: st.SearchStrategy[RegistryRecord] = st.one_of(
         basis=st.sampled_from(["national_security", "public_security", "emergency", "statute"]),
         status=st.sampled_from(["granted", "granted", "pending"]),
         requested_by_subject=_maybe,
+        objective=st.sampled_from([None, "missing_person"]),
+        target_refs=st.sampled_from([None, [PEOPLE[0]]]),
+        requested_at=st.none() | ticks,
+        narrow=_maybe,
         **_scopes,
+    ),
+    _thing("gallery", ("members",), criteria=st.sampled_from([None, ["other"]])),
+    _thing(
+        "attestation",
+        ("paper-7", "paper-8"),
+        about=st.sampled_from(["device/gate-1", "purpose/entry"]),
+        fact=st.sampled_from(["timing", "original_image_retained", "inferred_attributes", "necessary_for_service"]),
+        value=st.sampled_from([True, False, "realtime", ["race"]]),
     ),
     _thing("exception", ("excuse-1",), purpose_ids=st.just([]) | _words(PURPOSES, max_size=1), **_scopes),
 )
@@ -164,7 +176,11 @@ subject_records: st.SearchStrategy[SubjectRecord] = st.one_of(
     _consents,
     _consents,
     _withdrawals,
-    _about("enrolment", age_band=st.sampled_from(get_args(AgeBand))),
+    _about(
+        "enrolment",
+        age_band=st.sampled_from(get_args(AgeBand)),
+        source_of_image=st.sampled_from([None, "capture", "public_web"]),
+    ),
     _about("restriction", basis=st.just("dispute")),
     _about("erasure_request"),
 )
@@ -226,6 +242,7 @@ events = st.fixed_dictionaries(_where | {
     "storage_location": st.sampled_from([None, "device", "cloud"]),
     "internet_transfer": _maybe,
     "timing": st.sampled_from([None, "realtime"]),
+    "reference_database_id": st.sampled_from([None, "members", "unheard-of"]),
 }).map(_event)
 """Match events about known and unknown persons, at known and unknown devices."""
 

@@ -27,7 +27,7 @@ CONTROLLERS, SITES, DEVICES = ("zoo", "mall"), ("gates", "hall"), ("gate-1", "ga
 PURPOSES, NOTICES = ("entry", "ads"), ("notice-1", "notice-2")
 PEOPLE = ("s_first_0000000000001", "s_second_000000000002", "s_third_0000000000003")
 COVERED = (
-    *("controller", "site", "device", "purpose", "notice", "assessment", "authority", "exception"),
+    *("controller", "site", "device", "purpose", "notice", "assessment", "gallery", "authority", "exception"),
     *("consent_given", "consent_withdrawn", "enrolment", "restriction"),
 )
 
@@ -77,7 +77,7 @@ def a_match(**fields: Any) -> Any:
 
 
 COMPLETE: Mapping[str, dict[str, Any]] = {
-    "controller": {"title": "Somebody", "controller_type": "private", "minor_rules": True},
+    "controller": {"title": "Somebody", "controller_type": "private", "minor_rules": True, "exemptions": ["glba"]},
     "site": {
         "controller_id": "zoo",
         "title": "Somewhere",
@@ -87,6 +87,7 @@ COMPLETE: Mapping[str, dict[str, Any]] = {
         "publicly_accessible": True,
         "sign_verified_at": text_at(-9),
         "alternative_methods": ["card"],
+        "recognition_default": False,
     },
     "device": {"controller_id": "zoo", "site_id": "gates", "zone": "gate"},
     "purpose": {
@@ -99,6 +100,7 @@ COMPLETE: Mapping[str, dict[str, Any]] = {
         "operations": ["identification"],
         "attributes": ["age"],
         "retention_days": 30,
+        "commercial": False,
     },
     "notice": {
         "controller_id": "zoo",
@@ -115,6 +117,13 @@ COMPLETE: Mapping[str, dict[str, Any]] = {
         "issuer": "A bureau",
         "status": "granted",
         "evidence_ref": "paper-1",
+        "objective": "missing_person",
+        "offence_annex_ii": False,
+        "max_penalty_years": 3,
+        "target_refs": [PEOPLE[0]],
+        "requested_at": text_at(-9),
+        "case_ref": "case-1",
+        "narrow": True,
     },
     "exception": {
         "controller_id": "zoo",
@@ -125,8 +134,10 @@ COMPLETE: Mapping[str, dict[str, Any]] = {
         "approver_id": "desk-2",
         "evidence_ref": "paper-2",
     },
+    "attestation": {"controller_id": "zoo", "attested_by": "auditor-1", "evidence_ref": "paper-7"},
+    "gallery": {"controller_id": "zoo", "provenance": "enrolment", "criteria": []},
     "consent_given": {"purposes": ["entry"], "actions": ["collect", "identify"], "consent_form": "separate"},
-    "enrolment": {"age_band": "adult"},
+    "enrolment": {"age_band": "adult", "source_of_image": "capture"},
     "restriction": {"basis": "dispute"},
 }
 EVENT: Mapping[str, Any] = {
@@ -147,6 +158,9 @@ EVENT: Mapping[str, Any] = {
     "storage_location": "device",
     "internet_transfer": False,
     "decision_effect": "admit",
+    "confirmations": 0,
+    "search_log_fields": [],
+    "reference_database_id": "members",
 }
 
 
@@ -159,6 +173,7 @@ def a_settled_world() -> list[Message]:
         registry_record("purpose", "entry"),
         registry_record("notice", "notice-1"),
         registry_record("assessment", "pia-1"),
+        registry_record("gallery", "members"),
         registry_record("authority", "order-1", requested_by_subject=False),
         registry_record("exception", "excuse-1"),
         subject_record("consent_given", valid_from=text_at(-9)),

@@ -106,7 +106,10 @@ DEFAULTS: Mapping[str, Change] = {
     "withdrawal": {"kind": "consent_withdrawn", "controller_id": "zoo", "subject_ref": MEMBER, "purposes": ["entry"]},
     "restriction": {"controller_id": "zoo", "subject_ref": MEMBER, "basis": "dispute"},
 }
-REGISTRY_PARTS = ("controller", "site", "device", "purpose", "notice", "assessment", "authority", "exception")
+REGISTRY_PARTS = (
+    *("controller", "site", "device", "purpose", "notice", "assessment", "authority", "exception"),
+    *("gallery", "attestation"),
+)
 ONLY_WHEN_NAMED = frozenset({"authority", "exception", "withdrawal", "restriction"})
 
 FEED: Change = {
@@ -116,7 +119,7 @@ FEED: Change = {
     "valid_from": FOUNDED,
     "covers": [
         *("controller", "site", "device", "purpose", "notice", "assessment", "authority", "exception"),
-        *("consent_given", "consent_withdrawn", "enrolment", "restriction"),
+        *("consent_given", "consent_withdrawn", "enrolment", "restriction", "gallery"),
     ],
     "complete_until": "2027-01-01T00:00:00Z",
     "max_lag_seconds": 3600,
