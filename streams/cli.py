@@ -24,6 +24,7 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 from schemas.topics import TopicName
+from streams.core.rule_test import count, failures
 from streams.core.rulebook import Rulebook
 from streams.errors import ConsentinelError, InputError, Place, RulebookError
 from streams.ingest.gateway import Gateway, Problem, Tally, ingest
@@ -167,6 +168,21 @@ def rules_check(files: Files = None) -> None:
     """Load rule packs and name every problem by file and line; exit code 2 where there is one."""
     book = rulebook(files or [])
     print(f"{len(book.rules)} rules in {len(book.packs)} packs are in order, rulebook {book.digest[:12]}")
+
+
+@rules.command("test")
+def rules_test(
+    files: Files = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run the tests inside the rules; exit code 1 where one fails or a rule lacks a shape of case."""
+    book = rulebook(files or [])
+    failed = list(failures(book.rules))
+    said = {"rules": len(book.rules), "cases": count(book.rules), "failed": len(failed)}
+    for each in failed:
+        say(str(each))
+    print(json.dumps(said) if as_json else f"{said['rules']} rules, {said['cases']} cases, {said['failed']} failed")
+    raise typer.Exit(FINDINGS if failed else CLEAN)
 
 
 @rules.command("diff")

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +19,7 @@ from schemas.vocabulary import ControllerType, Level
 Judges = Literal["match", "probe", "subject", "access_outcome", "human_review", "disclosure"]
 """What a rule judges: every match event, only rank 0 of a probe, only events about a person, or an encounter."""
 
+Verdict = Literal["violation", "clear", "undetermined", "excused", "not_applicable"]
 Per = Literal["device", "site", "purpose", "subject", "controller"]
 RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(\.[a-z0-9][a-z0-9-]*){1,3}$", max_length=100)]
 JurisdictionCode = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,8}){0,2}$")]
@@ -61,6 +62,20 @@ class Annotations(Shape):
     runbook: Line
 
 
+class RuleTest(Shape):
+    """One small world and what the rule says of it; `streams.core.rule_world` has the parts that `given` may change."""
+
+    name: Line
+    """What is so in this world, as a sentence."""
+    shape: Literal["firing", "clear", "unknown", "boundary", "excused", "silent"]
+    given: dict[str, Any] = {}
+    at: datetime | date | None = None
+    """When the event happens, local time unless it has a zone; absent: noon of a day on which the rule is in force."""
+    expect: Verdict
+    why: Annotated[str, Field(pattern=r"^[a-z_]{3,40}$")] | None = None
+    """The reason, where it is undetermined."""
+
+
 class RuleShape(Shape):
     """One rule as it stands in a pack."""
 
@@ -89,12 +104,15 @@ class RuleShape(Shape):
     confidence: Literal["firm", "likely", "unverified"] = "firm"
     limits: Prose | None = None
     """What the rule cannot see of the legal test."""
+    references: tuple[Line, ...] = ()
+    """Where to read more: texts of the law, guidance, decisions."""
+    tests: tuple[RuleTest, ...] = ()
 
 
 class PackShape(Shape):
     """One file of rules."""
 
-    pack: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    pack: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}(\.[a-z][a-z0-9-]{0,31})?$")]
     title: Line
     status: Literal["in_force", "draft"]
     description: Prose

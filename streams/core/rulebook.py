@@ -23,7 +23,7 @@ from streams.core.document import BODY, Document, Path, fit, read_document
 from streams.core.facts import FACTS, OF_KIND, CaseKind
 from streams.core.grammar import parse
 from streams.core.instant import NEVER, micros
-from streams.core.pack import Annotations, InForce, Judges, PackShape, RuleShape
+from streams.core.pack import Annotations, InForce, Judges, PackShape, RuleShape, RuleTest
 from streams.errors import Place, RulebookError, RulebookErrors
 
 SEMANTICS = "1"
@@ -46,6 +46,14 @@ class Excuse:
     name: str
     citation: str
     condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTest:
+    """A rule's own test, and where it stands."""
+
+    test: RuleTest
+    place: Place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +84,11 @@ class Rule:
     limits: str | None
     facts: tuple[str, ...]
     """Every fact that its condition and excuses ask, in order of first use."""
+    references: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    place: Place | None = None
+    """Where the rule stands."""
+    tests: tuple[PlacedTest, ...] = ()
 
     @property
     def kind(self) -> CaseKind:
@@ -144,7 +157,8 @@ def load(texts: Iterable[tuple[str, str]]) -> Rulebook:
     return Rulebook(ordered, _digest(ordered), tuple(sorted(packs)))
 
 
-def _compile(pack: PackShape, shape: RuleShape, document: Document, path: tuple[str, int]) -> Rule:
+def _conditions(pack: PackShape, shape: RuleShape, document: Document, path: tuple[str, int]) -> list[Condition]:
+    """The condition of a rule and those of its exceptions; raises RulebookErrors with every problem of them."""
     facts = OF_KIND[JUDGED_KIND[shape.judges]]
     problems: list[RulebookError] = []
     if not shape.id.startswith(f"{pack.pack}."):
@@ -162,6 +176,11 @@ def _compile(pack: PackShape, shape: RuleShape, document: Document, path: tuple[
             problems.append(error)
     if problems:
         raise RulebookErrors(tuple(problems))
+    return conditions
+
+
+def _compile(pack: PackShape, shape: RuleShape, document: Document, path: tuple[str, int]) -> Rule:
+    conditions = _conditions(pack, shape, document, path)
     in_force = shape.in_force or pack.in_force
     zone = ZoneInfo(pack.timezone)
     return Rule(
@@ -188,6 +207,12 @@ def _compile(pack: PackShape, shape: RuleShape, document: Document, path: tuple[
         confidence=shape.confidence,
         limits=shape.limits,
         facts=tuple(dict.fromkeys(name for condition in conditions for name in condition.facts)),
+        references=shape.references,
+        timezone=pack.timezone,
+        place=document.place(path),
+        tests=tuple(
+            PlacedTest(test, document.place((*path, "tests", index))) for index, test in enumerate(shape.tests)
+        ),
     )
 
 
