@@ -126,8 +126,8 @@ PAPER = {
 
 
 def test_everything_on_record_gives_every_fact_and_the_records_behind_it() -> None:
-    named = {"notice_id": "notice-1", "authority_id": "order-1", "exception_id": "excuse-1"}
-    found = context(world(), **named, reference_database_id="members")
+    gallery = {"reference_database_id": "members"}
+    found = context(world(), tick(0), notice_id="notice-1", authority_id="order-1", exception_id="excuse-1", **gallery)
     assert not found.why
     assert not found.absent
     assert found.facts == {
