@@ -199,7 +199,7 @@ def test_the_rules_are_listed_with_their_citations_uncut(run: Run) -> None:
     (row,) = [line for line in ended.out.splitlines() if "cn2025.art13.private-space" in line]
     assert "in_force" in row
     assert "Art. 13" in row
-    assert "rules in 5 packs, rulebook" in ended.out.splitlines()[-1]
+    assert "rules in 14 packs, rulebook" in ended.out.splitlines()[-1]
 
 
 def test_packs_that_are_in_order_are_said_to_be(run: Run, tmp_path: Path) -> None:

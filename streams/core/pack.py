@@ -21,7 +21,7 @@ Judges = Literal["match", "probe", "subject", "access_outcome", "human_review", 
 
 Verdict = Literal["violation", "clear", "undetermined", "excused", "not_applicable"]
 Per = Literal["device", "site", "purpose", "subject", "controller"]
-RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(\.[a-z0-9][a-z0-9-]*){1,3}$", max_length=100)]
+RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(\.[a-z0-9][a-z0-9-]*){1,4}$", max_length=100)]
 JurisdictionCode = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,8}){0,2}$")]
 Line = Annotated[str, Field(min_length=3, max_length=300)]
 Prose = Annotated[str, Field(min_length=3, max_length=4_000)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -127,6 +128,10 @@ class KafkaSink:
         self.close()
 
 
+UNKNOWN_TOPIC = 3
+NEW_TOPIC_SECONDS = 3.0
+
+
 def _require_topic(servers: list[str], topic: str, timeout_ms: int) -> None:
     """Ask for the topic before a producer does: some brokers make every topic that a producer asks for."""
     from kafka.admin import KafkaAdminClient
@@ -134,6 +139,11 @@ def _require_topic(servers: list[str], topic: str, timeout_ms: int) -> None:
     admin = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
     try:
         described = admin.describe_topics([topic])
+        # A topic made a moment ago is not known to every broker yet.
+        until = monotonic() + NEW_TOPIC_SECONDS
+        while described and described[0]["error_code"] == UNKNOWN_TOPIC and monotonic() < until:
+            sleep(0.2)
+            described = admin.describe_topics([topic])
     finally:
         admin.close()
     if described and described[0]["error_code"] != 0:
