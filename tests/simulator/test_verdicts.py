@@ -84,7 +84,7 @@ def test_nothing_about_baseline_traffic_is_left_undetermined(rules: Rulebook) ->
     assert {event_id for event_id, _ in open_questions} <= stories
 
 
-def test_every_rule_of_every_pack_is_spoken_of_by_some_story(rules: Rulebook) -> None:
+def test_every_rule_that_holds_at_the_estates_places_is_spoken_of_by_some_story(rules: Rulebook) -> None:
     log = simulated_log(0, START, seconds=1, rate=0)
     spoken = {each.rule_id for each in log.expectations if each.status == "open"}
-    assert spoken == {rule.id for rule in rules.rules}
+    assert spoken == {rule.id for rule in rules.rules if rule.jurisdictions in ((), ("CN",))}
