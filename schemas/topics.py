@@ -18,7 +18,8 @@ from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH
 from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
-from schemas.verdict import RECEIPT, REJECTION, VIOLATION
+from schemas.tally import TALLY
+from schemas.verdict import OBLIGATION, RECEIPT, REJECTION, VIOLATION
 
 
 class TopicName(StrEnum):
@@ -30,6 +31,7 @@ class TopicName(StrEnum):
     REGISTRY = "registry"
     VIOLATIONS = "violations"
     OBLIGATIONS = "obligations"
+    TALLIES = "tallies"
     RECEIPTS = "receipts"
     REJECTIONS = "rejections"
 
@@ -117,7 +119,7 @@ TOPICS: Mapping[TopicName, Topic] = {
         Topic(
             TopicName.VIOLATIONS,
             "violation_id",
-            "every change of a violation, in the partition of its case",
+            "every change of a violation, in the partition of its case or of who holds the key",
             RetentionClass.EVIDENCE,
             True,
             "pseudonymous",
@@ -126,11 +128,20 @@ TOPICS: Mapping[TopicName, Topic] = {
         Topic(
             TopicName.OBLIGATIONS,
             "obligation_id",
-            "duties opened and closed",
+            "duties opened and closed, in the partition of who holds the key",
             RetentionClass.EVIDENCE,
             True,
             "pseudonymous",
-            None,
+            OBLIGATION,
+        ),
+        Topic(
+            TopicName.TALLIES,
+            "subject_ref or controller_id: who holds the key",
+            "cases entered for duties and windows, and stored persons by partition",
+            RetentionClass.EVIDENCE,
+            True,
+            "pseudonymous, whereabouts",
+            TALLY,
         ),
         Topic(
             TopicName.RECEIPTS,

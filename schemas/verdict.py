@@ -1,16 +1,18 @@
-"""What the monitor says: violations, receipts and rejections.
+"""What the monitor says: violations, duties, receipts and rejections.
 
 Rules:
-1. A violation's id comes from rule, revision, event and subject alone, so a breach never has two.
+1. A violation's id comes from rule, revision, event and subject alone, so a breach never has two; where no single event
+   is the breach, from rule, revision, key and what opened the duty, or the window.
 2. No clock time of ours stands in a violation: a repeat after a crash is byte-identical.
 3. A rejection never holds what looks like biometrics: those bytes stay where they were, and only their place is told.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.contract import Contract, Digest, Identifier, Message, Reason, SubjectRef, Text, UtcTime
 from schemas.vocabulary import Level
@@ -23,7 +25,7 @@ Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
 class Violation(Message):
-    """No rule's lawful record was found for one case, or the breach it indicates is excused."""
+    """No lawful record was found for one case, or by a deadline, or a count reached a bound; or this is excused."""
 
     kind: Literal["violation"] = "violation"
     violation_id: Digest
@@ -37,17 +39,60 @@ class Violation(Message):
     """`what_if`: a draft that was never law, or a rule in shadow; shown apart and never paging."""
     excused_by: tuple[str, ...] = Field(default=(), strict=False)
     """Names of the rule's exceptions that hold."""
-    event_id: Identifier
+    event_id: Identifier | None = None
+    """Absent for a deadline and a window, which no single event breaches."""
     event_version: Annotated[int, Field(ge=1)] = 1
-    event_kind: Literal["match", "access_outcome", "human_review", "disclosure"]
+    event_kind: Literal["match", "access_outcome", "human_review", "disclosure", "deadline", "window"]
     occurred_at: UtcTime
+    """When the event happened; of a deadline its last instant, of a window its first."""
     controller_id: Identifier
-    device_id: Identifier
+    device_id: Identifier | None = None
     site_id: Identifier | None = None
     purpose_id: Identifier | None = None
     subject_ref: SubjectRef | None = None
     deciding_records: tuple[Identifier, ...] = Field(default=(), strict=False)
-    """Records in force at the match on which the verdict rests, `record_id` sorted."""
+    """Records in force at the match on which the verdict rests, `record_id` sorted; of a deadline what opened it."""
+    authority_id: Identifier | None = None
+    """The authority that a duty is about."""
+    obligation_id: Digest | None = None
+    """The duty whose deadline has passed."""
+    window_until: UtcTime | None = None
+    """The last instant of the window, which may be ahead."""
+    bound: Annotated[int, Field(ge=1)] | None = None
+    """The number that a window reached."""
+
+    @model_validator(mode="after")
+    def _names_its_event(self) -> Self:
+        of_case = self.event_kind not in ("deadline", "window")
+        if of_case and (self.event_id is None or self.device_id is None):
+            raise PydanticCustomError("names_its_event", "expected event_id and device_id of an event")
+        if self.event_kind == "deadline" and self.obligation_id is None:
+            raise PydanticCustomError("names_its_duty", "expected obligation_id of a deadline")
+        return self
+
+
+class Obligation(Message):
+    """A duty was opened, fulfilled in time, or not."""
+
+    kind: Literal["obligation"] = "obligation"
+    obligation_id: Digest
+    status: Literal["open", "fulfilled", "breached"]
+    rule_id: Identifier
+    revision: Annotated[int, Field(ge=1)]
+    level: Level
+    standing: Literal["in_force", "what_if"]
+    controller_id: Identifier
+    subject_ref: SubjectRef | None = None
+    site_id: Identifier | None = None
+    purpose_id: Identifier | None = None
+    device_id: Identifier | None = None
+    authority_id: Identifier | None = None
+    opened_by: Identifier
+    """The record or event that opened it, or the day on which a number of stored persons did."""
+    opened_at: UtcTime
+    due_at: UtcTime
+    """The last instant in time."""
+    fulfilled_by: Identifier | None = None
 
 
 class Receipt(Message):
@@ -85,5 +130,6 @@ class Rejection(Message):
 
 
 VIOLATION: Contract[Violation] = Contract(Violation)
+OBLIGATION: Contract[Obligation] = Contract(Obligation)
 RECEIPT: Contract[Receipt] = Contract(Receipt)
 REJECTION: Contract[Rejection] = Contract(Rejection, bytes_max=REJECTION_BYTES_MAX)

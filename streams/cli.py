@@ -1,10 +1,9 @@
 """The command line: every command parses, calls its room and says the result; exit codes are a contract.
 
 Rules:
-1. 0: clean; 1: findings (violations, or an auditor who disagrees); 2: a rule pack is wrong; 3: configuration or input.
-   A worker that fails while it judges ends with 70.
-2. Results go to stdout, everything said about them to stderr, so that `--json` is only JSON.
-3. A table is never cut off: a narrow screen folds its last column, and a pipe or a file takes it as wide as it is.
+1. Results go to stdout, everything said about them to stderr, so that `--json` is only JSON; `streams.screen` has both,
+   and what each exit code means.
+2. A command imports its room when it runs: `--help` must not wait for Faust.
 """
 
 from __future__ import annotations
@@ -14,17 +13,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, BinaryIO, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from typer.exceptions import TyperException
 
 from schemas.topics import TopicName
-from streams.core.rule_test import count, failures
+from streams.core.instant import micros
 from streams.core.rulebook import Rulebook
 from streams.errors import ConsentinelError, InputError, Place, RulebookError
 from streams.ingest.gateway import Gateway, Problem, Tally, ingest
@@ -33,12 +33,9 @@ from streams.ingest.native import native_lines
 from streams.ingest.sink import KafkaSink, NdjsonSink
 from streams.ingest.vault import Vault, VaultKey, native_ids
 from streams.packs import rulebook
+from streams.rule_commands import rules
+from streams.screen import CLEAN, FINDINGS, INPUT_ERROR, RULE_ERROR, say, say_bad_lines, show
 from streams.settings import load_settings
-
-CLEAN, FINDINGS, RULE_ERROR, INPUT_ERROR = 0, 1, 2, 3
-BAD_LINES_SHOWN = 20
-"""A file of the wrong kind has as many bad lines as lines; the first ones say what it is."""
-PIPE_WIDTH = 1_000
 
 app = typer.Typer(
     name="consentinel",
@@ -48,36 +45,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 topics = typer.Typer(help="The topics on the broker.", no_args_is_help=True)
-rules = typer.Typer(help="The rule packs.", no_args_is_help=True)
 vault = typer.Typer(help="The vault: which random token stands for whom.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
 app.add_typer(rules, name="rules")
 app.add_typer(vault, name="vault")
 
-Files = Annotated[list[Path] | None, typer.Argument(help="Rule packs; those of the distribution where none is given.")]
 Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to judge by, instead of ours.")]
 VaultFile = Annotated[Path, typer.Option("--vault", help="The vault's database.")]
 KeyFile = Annotated[Path, typer.Option("--key", help="The vault's key, kept apart from the database.")]
 Controller = Annotated[str, typer.Option("--controller", help="Id of the controller.")]
 Seed = Annotated[int, typer.Option(help="Seed of the simulated world.")]
 Rate = Annotated[float | None, typer.Option(min=1, help="Match events a second.")]
-
-
-def say(line: str) -> None:
-    """One line to stderr."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def show(table: Table) -> None:
-    """A table to stdout, whole."""
-    for column in table.columns[:-1]:
-        column.no_wrap = True
-    table.columns[-1].overflow = "fold"
-    text = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    with text.capture() as captured:
-        text.print(table)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
 
 
 @app.callback(invoke_without_command=True)
@@ -152,66 +130,15 @@ def topics_check() -> None:
     raise typer.Exit(FINDINGS if faults else CLEAN)
 
 
-@rules.command("list")
-def rules_list(files: Files = None) -> None:
-    """List every rule with its level, its standing and its citation."""
-    book = rulebook(files or [])
-    table = Table("rule", "level", "standing", "citation", box=None)
-    for rule in book.rules:
-        table.add_row(rule.id, rule.level, rule.standing, rule.citation)
-    show(table)
-    print(f"{len(book.rules)} rules in {len(book.packs)} packs, rulebook {book.digest[:12]}")
-
-
-@rules.command("check")
-def rules_check(files: Files = None) -> None:
-    """Load rule packs and name every problem by file and line; exit code 2 where there is one."""
-    book = rulebook(files or [])
-    print(f"{len(book.rules)} rules in {len(book.packs)} packs are in order, rulebook {book.digest[:12]}")
-
-
-@rules.command("test")
-def rules_test(
-    files: Files = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Run the tests inside the rules; exit code 1 where one fails or a rule lacks a shape of case."""
-    book = rulebook(files or [])
-    failed = list(failures(book.rules))
-    said = {"rules": len(book.rules), "cases": count(book.rules), "failed": len(failed)}
-    for each in failed:
-        say(str(each))
-    print(json.dumps(said) if as_json else f"{said['rules']} rules, {said['cases']} cases, {said['failed']} failed")
-    raise typer.Exit(FINDINGS if failed else CLEAN)
-
-
-@rules.command("diff")
-def rules_diff(
-    old: Annotated[Path, typer.Argument(help="The rules as they are: a pack, or a folder of packs.")],
-    new: Annotated[Path, typer.Argument(help="The rules as they shall be.")],
-    events: Annotated[list[Path], typer.Option(help="Match events and encounters, NDJSON.")],
-    subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
-    registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Judge the same files by two rulebooks and tell the difference; exit code 1 where less is caught."""
-    from streams.replay.rule_diff import diff
-    from streams.replay.rule_diff_page import as_object, page
-
-    found = diff(rulebook([old]), rulebook([new]), events, subjects, registry)
-    print(json.dumps(as_object(found)) if as_json else page(found))
-    say(f"{found.judged} events judged twice")
-    for bad in found.bad_lines[:BAD_LINES_SHOWN]:
-        say(str(bad))
-    raise typer.Exit(INPUT_ERROR if found.bad_lines else FINDINGS if found.catches_less else CLEAN)
-
-
 @app.command()
 def judge(
     events: Annotated[list[Path], typer.Option(help="Match events and encounters, NDJSON.")],
     subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
     registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
     packs: Packs = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Look at deadlines and windows up to then, UTC; else to the latest event.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each verdict that is not clear as a JSON line.")
     ] = False,
@@ -224,7 +151,8 @@ def judge(
     offline.read_records(subjects, registry)
     reasons: Counter[str] = Counter()
     open_violations = 0
-    for verdict in offline.judge_files(events):
+    watched_until = None if until is None else micros(until.replace(tzinfo=UTC))
+    for verdict in chain(offline.judge_files(events), offline.settle(watched_until)):
         open_violations += verdict["verdict"] == "violation" and verdict["standing"] == "in_force"
         reasons.update([verdict["reason"]] if "reason" in verdict else [])
         if as_json:
@@ -234,10 +162,7 @@ def judge(
     say(f"{offline.judged} events judged by rulebook {book.digest[:12]}, {open_violations} violations in force")
     if reasons:
         say("undetermined: " + ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
-    for bad in offline.bad_lines[:BAD_LINES_SHOWN]:
-        say(str(bad))
-    if len(offline.bad_lines) > BAD_LINES_SHOWN:
-        say(f"and {len(offline.bad_lines) - BAD_LINES_SHOWN} more lines that are no contract")
+    say_bad_lines(offline.bad_lines)
     raise typer.Exit(INPUT_ERROR if offline.bad_lines else FINDINGS if open_violations else CLEAN)
 
 
@@ -257,8 +182,7 @@ def explain(
     cases, offline = case_files(case, book, events, subjects, registry)
     print("\n\n".join(page(each) for each in cases))
     say(f"explained by rulebook {book.digest[:12]}")
-    for bad in offline.bad_lines[:BAD_LINES_SHOWN]:
-        say(str(bad))
+    say_bad_lines(offline.bad_lines)
     raise typer.Exit(INPUT_ERROR if offline.bad_lines else CLEAN)
 
 
@@ -268,7 +192,7 @@ def _summary(book: Rulebook, outcomes: Counter[tuple[str, str]]) -> Table:
     table = Table("rule", "standing", *columns, box=None)
     for column in table.columns[2:]:
         column.justify = "right"
-    for rule in book.rules:
+    for rule in book.every():
         counts = [outcomes[rule.id, column] for column in columns]
         if any(counts[:3]):
             table.add_row(rule.id, rule.standing, *map(str, counts))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Run
-from streams.cli import BAD_LINES_SHOWN
+from streams.screen import BAD_LINES_SHOWN
 
 COMMANDS = (
     (), ("worker",), ("demo",), ("simulate",), ("topics",), ("topics", "create"), ("topics", "check"), ("rules",),

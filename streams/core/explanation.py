@@ -22,7 +22,7 @@ from streams.core.facts import FACTS, Source
 from streams.core.instant import NEVER, micros, moment_of
 from streams.core.interpreter import interpret
 from streams.core.judge import Outcome, judge_row
-from streams.core.rulebook import Rule
+from streams.core.rule import Rule
 
 MENDED = (Outcome.VIOLATION, Outcome.UNDETERMINED)
 CHANGED_AT_ONCE = 3

@@ -65,6 +65,7 @@ class Unknown(StrEnum):
     RECORD_UNREADABLE = "record_unreadable"
     CONFLICT = "conflict"
     RULE_FAILED = "rule_failed"
+    CALENDAR_UNPUBLISHED = "calendar_unpublished"
 
 
 EVERY = frozenset(CaseKind)

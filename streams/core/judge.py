@@ -26,7 +26,8 @@ from streams.core.condition import FactType
 from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.instant import NEVER, micros
 from streams.core.interpreter import interpret
-from streams.core.rulebook import Rule, Rulebook
+from streams.core.rule import Rule
+from streams.core.rulebook import Rulebook
 
 
 class Outcome(IntEnum):

@@ -30,14 +30,17 @@ class Found(NamedTuple):
 class Registry:
     """All registry records up to some frontier."""
 
-    __slots__ = ("_papers", "_things", "_unreadable", "feeds", "revision")
+    __slots__ = ("_owned", "_papers", "_things", "_unreadable", "changes", "feeds", "revision")
 
     def __init__(self) -> None:
         self._things: dict[str, Timeline[RegistryRecord]] = {}
         self._papers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._owned: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._unreadable: set[str] = set()
         self.feeds = Feeds()
         self.revision = 0
+        self.changes: list[tuple[str, str]] = []
+        """Kind and controller of every record that changed something, in the order in which they came."""
 
     def add(self, record: RegistryRecord) -> None:
         """Take a record in; the same record again changes nothing."""
@@ -46,6 +49,7 @@ class Registry:
             return
         timeline = self._things.setdefault(record.key, Timeline())
         changed = timeline.add(_statement(record))
+        self._owned[record.kind, owner_of(record)].add(record.id)  # type: ignore[attr-defined]
         if isinstance(record, NoticeRecord | AssessmentRecord):
             for purpose_id in record.purpose_ids:
                 self._papers[record.kind, purpose_id].add(record.id)
@@ -55,12 +59,16 @@ class Registry:
             self._unreadable.discard(record.key)
             changed = True
         self.revision += changed
+        if changed:
+            self.changes.append((record.kind, owner_of(record)))  # type: ignore[attr-defined]
 
     def mark_unreadable(self, key: str) -> None:
         """Remember that the newest record of `key` cannot be read, so that the thing is unknown until replaced."""
         if key not in self._unreadable:
             self._unreadable.add(key)
             self.revision += 1
+            kind = key.partition("/")[0]
+            self.changes.extend((kind, owner) for held, owner in self._owned if held == kind)
 
     def find(self, kind: str, thing: str, instant: int) -> Found:
         """The record of `kind/thing` in force at `instant`."""
@@ -79,7 +87,7 @@ class Registry:
         """Notices or assessments about a purpose in force at `instant`, and why others may be hidden."""
         found = [self.find(kind, thing, instant) for thing in sorted(self._papers.get((kind, purpose_id), ()))]
         hidden = next((each.why for each in found if each.why is not None), None)
-        if hidden is None and any(key.startswith(f"{kind}/") for key in self._unreadable):
+        if hidden is None and self.hidden(kind):
             hidden = Unknown.RECORD_UNREADABLE
         papers = [each.record for each in found if each.record is not None]
         return [paper for paper in papers if purpose_id in cast("NoticeRecord", paper).purpose_ids], hidden
@@ -94,6 +102,23 @@ class Registry:
         """The ids of all notices or assessments that ever named a purpose, or attestations that named a thing."""
         return frozenset(self._papers.get((kind, purpose_id), ()))
 
+    def owned(self, kind: str, controller_id: str) -> list[str]:
+        """The ids of all things of a kind of which some record said that they are a controller's, sorted."""
+        return sorted(self._owned.get((kind, controller_id), ()))
+
+    def controllers(self) -> frozenset[str]:
+        """Every controller that some record names."""
+        return frozenset(controller for _, controller in self._owned)
+
+    def hidden(self, kind: str) -> bool:
+        """Whether some thing of a kind is unknown, because its newest record cannot be read."""
+        return any(key.startswith(f"{kind}/") for key in self._unreadable)
+
+    def conflicting(self, kind: str, thing: str) -> bool:
+        """Whether a record about `kind/thing` has two contents in one version."""
+        timeline = self._things.get(f"{kind}/{thing}")
+        return timeline is not None and timeline.conflicting
+
     def statements(self, kind: str, thing: str) -> tuple[RegistryRecord, ...]:
         """Every current statement about `kind/thing`, whatever it holds for."""
         return tuple(statement.content for statement in self._things.get(f"{kind}/{thing}", ()))
@@ -105,6 +130,11 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._things)
+
+
+def owner_of(record: RegistryRecord) -> str:
+    """The controller that a record is about: its own id where it is the record of one."""
+    return str(getattr(record, "controller_id", None) or record.id)
 
 
 def _statement(record: RegistryRecord) -> Statement[RegistryRecord]:

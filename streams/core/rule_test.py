@@ -15,14 +15,10 @@ from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.contract import ContractError
-from schemas.registry import RegistryRecord
-from streams.core.case import Views, assemble
-from streams.core.facts import CaseKind
-from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.instant import moment_of
-from streams.core.judge import Outcome, judge, judge_row
-from streams.core.rule_world import KEYS, Setting, event, events_given, noon, read_time, records
-from streams.core.rulebook import PlacedTest, Rule, Rulebook
+from streams.core.rule import AnyRule, PlacedTest
+from streams.core.rule_trial import Said, Trial
+from streams.core.rule_world import KEYS, Setting, noon, read_time
 from streams.errors import Place
 
 SHAPES = ("firing", "clear", "unknown", "boundary")
@@ -30,11 +26,11 @@ SHAPES = ("firing", "clear", "unknown", "boundary")
 USUAL_DAY = date(2026, 3, 10)
 EXPECTED_OF = {
     "firing": {"violation"},
-    "clear": {"clear"},
+    "clear": {"clear", "open", "fulfilled"},
     "unknown": {"undetermined"},
     "excused": {"excused"},
-    "silent": {"not_applicable"},
-    "boundary": {"violation", "clear", "undetermined", "excused", "not_applicable"},
+    "silent": {"not_applicable", "clear"},
+    "boundary": {"violation", "clear", "undetermined", "excused", "not_applicable", "open", "fulfilled"},
 }
 """Which verdicts a test of each shape may expect."""
 
@@ -53,7 +49,7 @@ class Failure:
         return f"{self.place}: {self.rule}: {self.name}: expected {self.expected}, got {self.got}"
 
 
-def failures(rules: Iterable[Rule]) -> Iterator[Failure]:
+def failures(rules: Iterable[AnyRule]) -> Iterator[Failure]:
     """Every failure of the rules' own tests, in the order of rules and tests."""
     for rule in rules:
         for placed in rule.tests:
@@ -61,12 +57,12 @@ def failures(rules: Iterable[Rule]) -> Iterator[Failure]:
         yield from _missing(rule)
 
 
-def count(rules: Iterable[Rule]) -> int:
+def count(rules: Iterable[AnyRule]) -> int:
     """How many tests the rules have."""
     return sum(len(rule.tests) for rule in rules)
 
 
-def setting_of(rule: Rule, placed: PlacedTest) -> Setting:
+def setting_of(rule: AnyRule, placed: PlacedTest) -> Setting:
     """Where and when a test of a rule plays; raises ValueError where its time is none."""
     usual = noon(USUAL_DAY, rule.timezone)
     begun = moment_of(rule.from_instant) + timedelta(days=1)
@@ -81,50 +77,38 @@ def setting_of(rule: Rule, placed: PlacedTest) -> Setting:
     return Setting(rule.jurisdictions, rule.timezone, kind, moment)
 
 
-def _run(rule: Rule, placed: PlacedTest) -> Iterator[Failure]:
+def _run(rule: AnyRule, placed: PlacedTest) -> Iterator[Failure]:
     test = placed.test
-    said, why = _said(rule, placed)
     if test.expect not in EXPECTED_OF[test.shape]:
         yield Failure(rule.id, test.name, placed.place, f"a verdict that fits the shape {test.shape}", test.expect)
-    if said != test.expect:
-        yield Failure(rule.id, test.name, placed.place, test.expect, said)
-    elif test.why is not None and test.why != why:
-        yield Failure(rule.id, test.name, placed.place, f"undetermined because of {test.why}", str(why))
+    steps = [(test.expect, test.why), *((later.expect, later.why) for later in test.then)]
+    for (verdict, reason), (said, why) in zip(steps, _said(rule, placed), strict=False):
+        if said != verdict:
+            yield Failure(rule.id, test.name, placed.place, verdict, said)
+        elif reason is not None and reason != why:
+            yield Failure(rule.id, test.name, placed.place, f"undetermined because of {reason}", str(why))
 
 
-def _said(rule: Rule, placed: PlacedTest) -> tuple[str, str | None]:
-    """What the rule says of the world, or why it cannot be asked."""
-    given = placed.test.given
-    for key in given:
+def _said(rule: AnyRule, placed: PlacedTest) -> Iterator[Said]:
+    """What the rule says of the world, step by step, or why it cannot be asked."""
+    test = placed.test
+    for key in test.given:
         if key not in KEYS:
             nearest = difflib.get_close_matches(key, KEYS, n=1)
-            return f"no part {key!r} of a world; {f'did you mean {nearest[0]!r}?' if nearest else sorted(KEYS)}", None
-    if len(events_given(given)) > 1:
-        return "more than one event", None
+            hint = f"did you mean {nearest[0]!r}?" if nearest else str(sorted(KEYS))
+            yield f"no part {key!r} of a world; {hint}", None
+            return
     try:
-        setting = setting_of(rule, placed)
-        views = Views()
-        for record in records(given, setting):
-            if isinstance(record, RegistryRecord):
-                views.registry.add(record)
-            else:
-                views.histories.add(record)
-        kind, message = event(given, setting)
+        trial = Trial(rule, test.given, setting_of(rule, placed))
+        yield trial.says(test.until)
+        for later in test.then:
+            trial.arrive(later.arrives)
+            yield trial.says(later.until or test.until)
     except (ContractError, ValueError) as error:
-        return f"no world: {error}", None
-    if kind is not rule.kind:
-        return f"a {kind.value}, which the rule does not judge", None
-    cases = assemble(frame_of([message], MATCH_COLUMNS if kind is CaseKind.MATCH else ENCOUNTER_COLUMNS), kind, views)
-    verdicts = judge(cases, kind, Rulebook((rule,), "", (rule.pack,)))
-    (row,) = verdicts.cases.to_dicts()
-    columns = Outcome(verdicts.outcomes[rule.column][0])
-    oracle = judge_row(rule, row)
-    if columns is not oracle or verdicts.failed:
-        return f"{columns.word} by columns and {oracle.word} by the interpreter", None
-    return columns.word, verdicts.reason(rule, row) if columns is Outcome.UNDETERMINED else None
+        yield f"no world: {error}", None
 
 
-def _missing(rule: Rule) -> Iterator[Failure]:
+def _missing(rule: AnyRule) -> Iterator[Failure]:
     held = {placed.test.shape for placed in rule.tests}
     for shape in SHAPES:
         if shape not in held:

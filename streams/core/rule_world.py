@@ -4,16 +4,18 @@ Rules:
 1. Nothing in the world is unknown and nothing is missing, so a test writes only what matters to it.
 2. A part is a mapping of the fields to change, or null for "there is no such record"; parts that an orderly gate does
    not need (authority, exception, withdrawal, restriction) are there only when a test names them.
-3. Times may be written beside the event: `at`, `at - 1 day`, `at + 1 microsecond`; a time without a zone is local.
+3. `more` holds further records and events, whole or by difference; `repeat: 3` makes three of one, and `{n}` in a text
+   is its number. `stored` says how many persons are stored from which day on, for rules that count them.
+4. Times may be written beside the event: `at`, `at - 1 day`, `at + 1 microsecond`; a time without a zone is local.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.contract import Message, time_text
@@ -142,7 +144,7 @@ EVENTS: Mapping[str, dict[str, Any]] = {
         "unsolicited": False,
     },
 }
-KEYS = frozenset({*PARTS, *EVENTS, "feed", "more"})
+KEYS = frozenset({*PARTS, *EVENTS, "feed", "more", "stored"})
 """What a test may give."""
 
 BESIDE = re.compile(r"at(?: *([+-]) *(\d{1,6}) *(microsecond|second|minute|hour|day)s?)?")
@@ -192,9 +194,9 @@ def records(given: Given, setting: Setting) -> Iterator[RegistryRecord | Subject
         if change is not None:
             said = {"kind": name, "record_id": f"{name}-record"}
             yield _record(said | fields | _local(name, setting) | change, setting)
-    for number, whole in enumerate(given.get("more", ())):
+    for number, whole in _more(given):
         if whole.get("kind") not in EVENTS:
-            yield _record({"record_id": f"more-{number}"} | whole, setting)
+            yield record_of({"record_id": f"more-{number}"} | whole, setting)
     if (feed := given.get("feed", {})) is not None:
         yield _record({"record_id": "feed-record"} | dict(FEED) | feed, setting)
 
@@ -210,6 +212,26 @@ def _local(name: str, setting: Setting) -> dict[str, Any]:
     return {}
 
 
+def record_of(whole: Mapping[str, Any], setting: Setting) -> RegistryRecord | SubjectRecord:
+    """A record that a test writes whole, but for what every record has; raises ContractError where it is none."""
+    part = PARTS.get(str(whole.get("kind")), {}) if whole.get("kind") in REGISTRY_KINDS else {}
+    here = _local(str(whole.get("kind")), setting) if part else {}
+    return _record({"record_id": "later"} | part | here | dict(whole), setting)
+
+
+def _more(given: Given) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a test adds, each with its number; what repeats, so often."""
+    for number, whole in enumerate(given.get("more", ())):
+        times = whole.get("repeat", 1)
+        fields = {name: value for name, value in whole.items() if name != "repeat"}
+        for n in range(times):
+            yield f"{number}-{n}", {name: _numbered(value, n) for name, value in fields.items()}
+
+
+def _numbered(value: Any, number: int) -> Any:
+    return value.replace("{n}", str(number)) if isinstance(value, str) else value
+
+
 def _record(whole: Mapping[str, Any], setting: Setting) -> RegistryRecord | SubjectRecord:
     fields = {"valid_from": FOUNDED} | dict(whole)
     registry = fields["kind"] in REGISTRY_KINDS
@@ -221,18 +243,42 @@ def _record(whole: Mapping[str, Any], setting: Setting) -> RegistryRecord | Subj
     return REGISTRY.fit(said) if registry else SUBJECT.fit(said)
 
 
-def event(given: Given, setting: Setting) -> tuple[CaseKind, Message]:
-    """The one event that is judged; raises ContractError where it is none."""
-    kind = next((name for name in EVENTS if name in given), "match")
-    where = {"event_id": "event-1", "controller_id": CONTROLLER, "device_id": DEVICE, "site_id": SITE}
-    fields = {"kind": kind, "occurred_at": "at", "purpose_id": PURPOSE} | where | EVENTS[kind] | (given.get(kind) or {})
-    said = _said(fields, setting)
+def events(given: Given, setting: Setting, *, always: bool) -> Iterator[tuple[CaseKind, Message]]:
+    """The events that are judged, the usual match where none is given and one is `always` needed.
+
+    Raises ContractError where one is none.
+    """
+    named = [name for name in EVENTS if name in given]
+    for name in named or (["match"] if always else []):
+        yield _event(name, {"event_id": f"{name}-1"} | dict(given.get(name) or {}), setting)
+    for number, whole in _more(given):
+        if whole.get("kind") in EVENTS:
+            yield _event(whole["kind"], {"event_id": f"more-{number}"} | whole, setting)
+
+
+def _event(kind: str, fields: Mapping[str, Any], setting: Setting) -> tuple[CaseKind, Message]:
+    where = {"controller_id": CONTROLLER, "device_id": DEVICE, "site_id": SITE}
+    whole = {"kind": kind, "occurred_at": "at", "purpose_id": PURPOSE} | where | EVENTS[kind] | dict(fields)
+    said = _said(whole, setting)
     return CaseKind(kind), MATCH.fit(said) if kind == "match" else ENCOUNTER.fit(said)
 
 
-def events_given(given: Given) -> Sequence[str]:
-    """The kinds of event that a test gives."""
-    return [name for name in EVENTS if name in given]
+class StoredCounts(NamedTuple):
+    """How many persons a controller stores at the end of which days."""
+
+    controller: str
+    days: tuple[tuple[date, int], ...]
+
+
+def stored(given: Given, setting: Setting) -> Iterator[StoredCounts]:
+    """The numbers of stored persons that a test says: a list of `{at, persons}`."""
+    zone = ZoneInfo(setting.timezone)
+    steps = [
+        (read_time(each["at"], setting).astimezone(zone).date(), int(each["persons"]))
+        for each in given.get("stored", ())
+    ]
+    if steps:
+        yield StoredCounts(CONTROLLER, tuple(steps))
 
 
 def _said(fields: Mapping[str, Any], setting: Setting) -> dict[str, Any]:

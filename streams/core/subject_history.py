@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction, SubjectRecord
@@ -67,6 +67,8 @@ class Claim(NamedTuple):
     actions: tuple[str, ...] = ()
     age_band: str | None = None
     image_source: str | None = None
+    said: tuple[tuple[str, object], ...] = ()
+    """The fields of the record that duties ask, by name."""
 
     def gives(self, purpose_id: str | None) -> bool:
         """Whether it is a consent to a purpose."""
@@ -77,12 +79,26 @@ class Claim(NamedTuple):
         return self.kind == WITHDRAWN and (not self.purposes or purpose_id in self.purposes)
 
 
-GIVEN, WITHDRAWN, ENROLLED, RESTRICTED, OTHER = "given", "withdrawn", "enrolled", "restricted", "other"
+GIVEN, WITHDRAWN, ENROLLED, RESTRICTED = "consent_given", "consent_withdrawn", "enrolment", "restriction"
 Own = list[Statement[Claim]]
+Asked = Mapping[str, tuple[str, ...]]
+"""By kind of record, the fields that duties ask of it."""
 
 
-def claim_of(record: SubjectRecord) -> Claim:
-    """The claim of a record."""
+def claim_of(record: SubjectRecord, asked: Asked) -> Claim:
+    """The claim of a record, with the fields that are asked of its kind."""
+    claim = _claim(record)
+    names = asked.get(claim.kind)
+    return claim if not names else claim._replace(said=tuple([(name, said_by(record, name)) for name in names]))
+
+
+def said_by(record: SubjectRecord, name: str) -> object:
+    """What a record says in one field, as a condition sees it."""
+    value = getattr(record, name)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _claim(record: SubjectRecord) -> Claim:
     match record:
         case ConsentGiven(controller_id=controller, purposes=purposes):
             return Claim(GIVEN, controller, purposes, record.consent_form, record.giver, record.actions)
@@ -92,7 +108,7 @@ def claim_of(record: SubjectRecord) -> Claim:
             return Claim(ENROLLED, controller, age_band=None if band == "unknown" else band, image_source=image)
         case Restriction(controller_id=controller):
             return Claim(RESTRICTED, controller)
-    return Claim(OTHER, record.controller_id)
+    return Claim(record.kind, record.controller_id)  # type: ignore[attr-defined]  # each kind fixes its own literal
 
 
 class InForce(NamedTuple):
@@ -248,9 +264,11 @@ NOTHING_KNOWN = 0
 class Histories:
     """The histories of all persons of a view, and the claims and states they share."""
 
-    __slots__ = ("_by_ref", "_claims", "_ids", "_in_force", "_ones", "states")
+    __slots__ = ("_asked", "_by_ref", "_changes", "_claims", "_ids", "_in_force", "_ones", "states")
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Asked | None = None) -> None:
+        self._asked: Asked = asked or {}
+        self._changes: dict[str, None] = {}
         self._by_ref: dict[str, History] = {}
         self._claims: dict[Claim, Claim] = {}
         self._in_force: dict[InForce, int] = {}
@@ -263,7 +281,7 @@ class Histories:
         history = self._by_ref.get(record.subject_ref)
         if history is None:
             history = self._by_ref[record.subject_ref] = History()
-        claim = claim_of(record)
+        claim = claim_of(record, self._asked)
         claim = self._claims.setdefault(claim, claim)
         until = NEVER if record.valid_until is None else micros(record.valid_until)
         changed = history.add(
@@ -272,12 +290,16 @@ class Histories:
         if changed or history.unreadable:
             history.unreadable = False
             history.changed()
+            if claim.kind in self._asked:
+                self._changes[record.subject_ref] = None
 
     def mark_unreadable(self, subject_ref: str) -> None:
         """Remember that the newest record of a person cannot be read."""
         history = self._by_ref.setdefault(subject_ref, History())
         history.unreadable = True
         history.changed()
+        if self._asked:
+            self._changes[subject_ref] = None
 
     def discard(self, subject_ref: str) -> None:
         """Forget a person, because another worker has taken over the partition."""
@@ -287,6 +309,11 @@ class Histories:
         """The index into `states` that holds; NOTHING_KNOWN where no record is known."""
         history = self._by_ref.get(subject_ref)
         return NOTHING_KNOWN if history is None else history.state_at(self, controller_id, purpose_id, instant)
+
+    def take_changes(self) -> list[str]:
+        """The persons of whom a kind of record that duties ask has changed since this was asked."""
+        changes, self._changes = self._changes, {}
+        return list(changes)
 
     def state_of(self, found: InForce) -> int:
         """The index of the state that follows from what is in force; computed once for all persons."""

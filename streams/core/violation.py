@@ -1,26 +1,30 @@
-"""From verdicts to violations: the deterministic id, the records on which each rests, the message.
+"""From verdicts and duties to violations: the deterministic id, the records on which each rests, the message.
 
 Rules:
 1. The id is a digest of rule, revision, controller, event and subject; nothing of time, place in the log or worker.
 2. The deciding records are those in force at the match behind every source that the rule asks, sorted by id; where no
    consent is in force, the withdrawal that ended it.
+3. Of a deadline or a window the message says nothing that depends on when it was looked at: it repeats byte for byte.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Literal
 
+from schemas.verdict import Obligation as ObligationMessage
 from schemas.verdict import Violation
 from streams.core.case import COMBINATION, Views
 from streams.core.context import Combination, index_at
 from streams.core.facts import FACTS, Source
-from streams.core.instant import micros
+from streams.core.instant import micros, moment_of
 from streams.core.interpreter import interpret
 from streams.core.judge import Outcome, Verdicts
-from streams.core.rulebook import Rule
+from streams.core.obligation import Obligation, Status
+from streams.core.rule import Rule
+from streams.core.window import Window
 
 ID_SCHEME = "1"
 
@@ -88,3 +92,83 @@ def _subject_records(sources: Collection[Source], row: dict[str, Any], views: Vi
         yield from history.enrolment_records(row["controller_id"], instant)
     if Source.RESTRICTION in sources:
         yield from history.restriction_records(row["controller_id"], instant)
+
+
+OF_PART = {"site": "site_id", "purpose": "purpose_id", "device": "device_id", "authority": "authority_id"}
+"""In which field of a message a part of a key stands."""
+TOLD: Mapping[Status, Literal["open", "fulfilled", "breached"]] = {
+    Status.OPEN: "open",
+    Status.FULFILLED: "fulfilled",
+    Status.BREACHED: "breached",
+}
+"""What is not known is not told."""
+
+
+def violation_of(standing: Obligation | Window) -> Violation:
+    """The breach of a deadline or a window: open, or contested where a record came too late to undo it."""
+    fields = _of_window(standing) if isinstance(standing, Window) else _of_deadline(standing)
+    rule = standing.rule
+    contested = standing.contested and standing.status is not Status.BREACHED
+    return Violation(
+        status="contested" if contested else "open",
+        cause="record" if contested else "judged",
+        rule_id=rule.id,
+        revision=rule.revision,
+        level=rule.level,
+        standing=rule.standing,
+        **fields,
+    )
+
+
+def _of_deadline(duty: Obligation) -> dict[str, Any]:
+    assert duty.due is not None, "what is breached was due"
+    of_record = duty.opened_by[:7] != "stored-"
+    return {
+        "violation_id": duty.id,
+        "obligation_id": duty.id,
+        "event_kind": "deadline",
+        "occurred_at": moment_of(duty.due),
+        "controller_id": duty.parts["controller"],
+        "deciding_records": (duty.opened_by,) if of_record else (),
+        **_key_fields(duty),
+    }
+
+
+def _of_window(window: Window) -> dict[str, Any]:
+    part, _, value = window.key.partition("/")
+    field = {**OF_PART, "subject": "subject_ref"}.get(part)
+    return {
+        "violation_id": window.id,
+        "event_kind": "window",
+        "occurred_at": moment_of(window.first),
+        "window_until": moment_of(window.last),
+        "bound": window.rule.at_least,
+        "controller_id": window.controller,
+        **({field: value} if field else {}),
+    }
+
+
+def _key_fields(duty: Obligation) -> dict[str, Any]:
+    """The fields of a message that name the key of a duty, and where it is about an event or a device, those."""
+    fields = {field: duty.parts.get(part) for part, field in OF_PART.items() if part in duty.rule.key}
+    subject = duty.parts.get("subject") if "subject" in duty.rule.key else None
+    return {**fields, "subject_ref": subject}
+
+
+def statement_of(duty: Obligation) -> ObligationMessage:
+    """What the log of duties says of one that was opened, fulfilled or breached."""
+    assert duty.due is not None, "a duty that is told has an end"
+    return ObligationMessage(
+        obligation_id=duty.id,
+        status=TOLD[duty.status],
+        rule_id=duty.rule.id,
+        revision=duty.rule.revision,
+        level=duty.rule.level,
+        standing=duty.rule.standing,
+        controller_id=str(duty.parts["controller"]),
+        opened_by=duty.opened_by,
+        opened_at=moment_of(duty.opened_at),
+        due_at=moment_of(duty.due),
+        fulfilled_by=duty.closed_by,
+        **_key_fields(duty),
+    )

@@ -28,7 +28,8 @@ from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.facts import CaseKind
 from streams.core.judge import Verdicts, judge
 from streams.core.partition import partitions_of
-from streams.core.rulebook import Rule, Rulebook
+from streams.core.rule import Rule
+from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
 from streams.live.outbox import Outgoing
 from streams.live.run import LogRecord, Run

@@ -3,7 +3,8 @@
 Rules:
 1. The same decoder, case assembly and judge as in the live worker; a file is one long batch cut into pieces.
 2. All records are read before the first event is judged: the verdicts say what is known now.
-3. A line that is no contract is told by file, line and reason, never by content, and stops nothing else.
+3. Deadlines and windows are looked at last, up to `until`: the latest instant that the files tell of, if none is given.
+4. A line that is no contract is told by file, line and reason, never by content, and stops nothing else.
 """
 
 from __future__ import annotations
@@ -13,25 +14,30 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from schemas.contract import ContractError, parse
+from schemas.contract import ContractError, Interval, parse, time_text
 from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
 from streams.core.case import Views, assemble
 from streams.core.decode import Decoded, decode, decode_encounters
+from streams.core.docket import Docket, Standing
+from streams.core.entry import entries
 from streams.core.facts import CaseKind
+from streams.core.instant import micros, moment_of
 from streams.core.judge import Outcome, Verdicts, judge
-from streams.core.rulebook import Rule, Rulebook
+from streams.core.obligation import Status
+from streams.core.rule import Rule
+from streams.core.rulebook import Rulebook
+from streams.core.subject_history import Histories
 from streams.core.violation import deciding_records
+from streams.core.window import Window
 from streams.errors import InputError, Place
 
 PIECE_LINES = 50_000
 """Lines judged at once: enough to keep the columns busy, few enough to keep the memory small."""
-
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +58,43 @@ class Offline:
     """A judgement of files: the views that its records make, and what was said of the events so far."""
 
     rulebook: Rulebook
-    views: Views = field(default_factory=Views)
+    views: Views = field(init=False)
+    docket: Docket = field(init=False)
     bad_lines: list[BadLine] = field(default_factory=list)
     judged: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each rule id said which outcome."""
+    latest: int = 0
+    """The latest instant that the files tell of."""
+
+    def __post_init__(self) -> None:
+        self.views = Views(histories=Histories(self.rulebook.asked()))
+        self.docket = Docket(self.rulebook, self.views.registry, self.views.histories)
 
     def read_records(self, subjects: Sequence[Path], registry: Sequence[Path]) -> None:
         """Read every record of the files into the views."""
         self._read(registry, REGISTRY.read, self.views.registry.add)
         self._read(subjects, SUBJECT.read, self.views.histories.add)
 
-    def _read(self, files: Sequence[Path], read: Callable[[bytes], Record], add: Callable[[Record], None]) -> None:
+    def _read(self, files: Sequence[Path], read: Callable[[bytes], Interval], add: Callable[[Any], None]) -> None:
         for file in files:
             for number, line in enumerate(lines_of(file), start=1):
                 try:
-                    add(read(line))
+                    record = read(line)
                 except ContractError as error:
                     self.bad_lines.append(BadLine(str(file), number, error.reason, error.expected))
+                    continue
+                add(record)
+                self.latest = max(self.latest, micros(record.valid_from))
+
+    def settle(self, until: int | None = None) -> Iterator[dict[str, Any]]:
+        """Look at deadlines and windows up to an instant; yields breaches and what is undetermined, by rule and id."""
+        found = self.docket.settle(self.latest if until is None else until)
+        breached = [each for each in found if each.status is Status.BREACHED]
+        for standing in sorted([*breached, *self.docket.undetermined()], key=lambda each: (each.rule.id, each.id)):
+            word = Outcome.VIOLATION.word if standing.status is Status.BREACHED else Outcome.UNDETERMINED.word
+            self.outcomes[standing.rule.id, word] += 1
+            yield pending(standing, word)
 
     def judge_files(self, events: Sequence[Path]) -> Iterator[dict[str, Any]]:
         """Judge match events and encounters; yields what is not clear, a verdict at a time, in the order of lines."""
@@ -80,8 +105,12 @@ class Offline:
     def _judge_piece(self, file: str, piece: Piece) -> Iterator[dict[str, Any]]:
         said: list[tuple[int, dict[str, Any]]] = []
         for kind, frame in frames(piece.matches, piece.others):
-            verdicts = judge(assemble(frame, kind, self.views, self.rulebook.facts_of(kind)), kind, self.rulebook)
+            cases = assemble(frame, kind, self.views, self.rulebook.facts_of(kind))
+            verdicts = judge(cases, kind, self.rulebook)
             self._count(verdicts)
+            for entry in entries(cases, kind, self.rulebook):
+                self.docket.enter(entry.role.duty.column, entry.case)
+            self.latest = max(self.latest, cases.select(pl.col("occurred_at").dt.epoch("us").max()).item())
             rows = verdicts.cases["row"]
             said.extend((rows[index], line) for index, line in not_clear(verdicts, self.views))
         self.bad_lines.extend(bad_lines(file, piece))
@@ -168,6 +197,22 @@ def _verdict(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
     if outcome is Outcome.UNDETERMINED:
         return said | {"reason": verdicts.reason(rule, row)}
     return said | {"deciding_records": list(deciding_records(rule, row, views))}
+
+
+def pending(standing: Standing, word: str) -> dict[str, Any]:
+    """What is said of a deadline or a window that is breached or undetermined."""
+    rule = standing.rule
+    said = {"rule_id": rule.id, "revision": rule.revision, "standing": rule.standing, "level": rule.level}
+    if isinstance(standing, Window):
+        where = {"controller_id": standing.controller, "key": standing.key}
+        times = {"window_from": moment_of(standing.first), "window_until": moment_of(standing.last)}
+        said |= where | {name: time_text(moment) for name, moment in times.items()} | {"bound": standing.rule.at_least}
+    else:
+        said |= {f"{part}_id": value for part in standing.rule.key if (value := standing.parts.get(part)) is not None}
+        said |= {"opened_by": standing.opened_by, "opened_at": time_text(moment_of(standing.opened_at))}
+        said |= {} if standing.due is None else {"due_at": time_text(moment_of(standing.due))}
+    reason = {} if standing.why is None else {"reason": standing.why.value}
+    return {"standing_id": standing.id, **said, "verdict": word, **reason}
 
 
 def lines_of(file: Path) -> Iterator[bytes]:

@@ -61,7 +61,8 @@ class Auditor:
     def see(self, violation: Violation) -> None:
         """Take in what the monitor says; a later message about the same violation replaces an earlier one."""
         status = "open" if violation.status == "contested" else violation.status
-        self._found[violation.violation_id] = Line(violation.event_id, violation.rule_id, status)
+        named = violation.event_id or violation.violation_id
+        self._found[violation.violation_id] = Line(named, violation.rule_id, status)
 
     def audit(self, undetermined: Collection[tuple[str, str]] | None = None) -> Audit:
         """Compare; `undetermined` are the (event, rule) pairs without an answer, where somebody knows them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -27,7 +28,8 @@ from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts, judge, judge_row
-from streams.core.rulebook import Excuse, Rule, Rulebook, load
+from streams.core.rule import Excuse, Rule
+from streams.core.rulebook import Rulebook, load
 from streams.packs import rulebook
 
 THE_LAW = rulebook()
@@ -123,8 +125,7 @@ def condition(node: Node) -> Condition:
 
 def _rule(root: Node, excuses: list[Node], judges: str, kinds: Any, where: Any, start: int, end: int) -> Rule:
     (example,) = book(a_rule()).rules
-    fields = {name: getattr(example, name) for name in Rule.__slots__}
-    fields |= {
+    changed = {
         "condition": condition(root),
         "excuses": tuple(Excuse(f"excuse_{at}", "Art. 1", condition(each)) for at, each in enumerate(excuses)),
         "judges": judges,
@@ -133,7 +134,7 @@ def _rule(root: Node, excuses: list[Node], judges: str, kinds: Any, where: Any, 
         "from_instant": min(start, end),
         "until_instant": max(start, end),
     }
-    return Rule(**fields)
+    return replace(example, **changed)
 
 
 RULES = st.builds(

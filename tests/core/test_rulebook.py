@@ -13,7 +13,8 @@ from rule_texts import a_pack, a_rule
 from streams.core import rulebook as module
 from streams.core.facts import CaseKind
 from streams.core.instant import NEVER, micros
-from streams.core.rulebook import Rule, Rulebook, canonical, load
+from streams.core.rule import Rule
+from streams.core.rulebook import Rulebook, canonical, load
 from streams.errors import Blame, RulebookErrors
 from streams.packs import distributed
 
@@ -117,7 +118,11 @@ def test_a_rule_judges_one_kind_of_case_and_may_ask_its_facts_only(judges: str, 
 
 
 def test_rules_stand_in_the_order_of_their_ids_and_revisions() -> None:
-    law = book(a_rule("test.b"), a_rule("test.a", revision=2), a_rule("test.a"))
+    law = book(
+        a_rule("test.b"),
+        a_rule("test.a", revision=2, in_force={"from": "2025-01-01"}),
+        a_rule("test.a", in_force={"from": "2024-01-01", "until": "2025-01-01"}),
+    )
     assert [rule.column for rule in law.rules] == ["test.a@1", "test.a@2", "test.b@1"]
 
 
@@ -197,7 +202,19 @@ def test_an_id_that_stands_twice_is_a_problem_whatever_its_mode() -> None:
         text = a_pack(a_rule(mode=first), a_rule(mode=second))
         line = [number for number, line in enumerate(text.splitlines(), 1) if "id: test.rule" in line][1]
         assert only_problem(text) == f"a.yaml:{line}: rule test.rule revision 1 stands twice"
-    book(a_rule(), a_rule(revision=2))
+
+
+@pytest.mark.parametrize(("until", "begins"), [("2025-01-01", "2025-01-01"), ("2025-01-01", "2025-06-01")])
+def test_a_revision_begins_where_the_one_before_has_ended(until: str, begins: str) -> None:
+    old = a_rule(in_force={"from": "2024-01-01", "until": until})
+    assert len(book(old, a_rule(revision=2, in_force={"from": begins})).rules) == 2
+
+
+@pytest.mark.parametrize("until", [None, "2025-01-02"])
+def test_two_revisions_that_hold_at_one_instant_are_a_problem(until: str | None) -> None:
+    dates = {"from": "2024-01-01"} | ({} if until is None else {"until": until})
+    text = a_pack(a_rule(in_force=dates), a_rule(revision=2, in_force={"from": "2025-01-01"}))
+    assert only_problem(text).endswith("expected test.rule revision 2 to begin where revision 1 ends")
 
 
 def test_a_pack_that_stands_in_two_files_is_a_problem() -> None:

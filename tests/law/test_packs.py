@@ -11,7 +11,8 @@ from schemas.vocabulary import Level
 from small_world import UNDETERMINED, VIOLATION, a_world, the_law
 from streams.core.facts import CaseKind
 from streams.core.instant import moment_of
-from streams.core.rulebook import Rule, load
+from streams.core.rule import Rule
+from streams.core.rulebook import load
 from streams.packs import distributed
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,9 @@ import pytest
 
 from rule_texts import a_pack, a_rule
 from small_world import the_law
+from streams.core.rule import Rule
 from streams.core.rule_test import SHAPES, failures
-from streams.core.rulebook import Rule, load
+from streams.core.rulebook import load
 
 LAW = the_law().rules
 FIRING = {"name": "no purpose", "shape": "firing", "given": {"match": {"purpose_id": None}}, "expect": "violation"}

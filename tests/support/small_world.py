@@ -24,7 +24,8 @@ from streams.core.case import Views, assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.judge import Outcome, Verdicts, judge, judge_row
-from streams.core.rulebook import Rule, Rulebook
+from streams.core.rule import Rule
+from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
 from streams.packs import rulebook
 

@@ -21,7 +21,8 @@ from schemas.encounter import ENCOUNTER, AnyEncounter
 from schemas.match import MATCH, MatchEvent
 from schemas.registry import REGISTRY, AnyRegistryRecord
 from schemas.subject import SUBJECT, AnySubjectRecord
-from schemas.verdict import RECEIPT, REJECTION, VIOLATION, Receipt, Rejection, Violation
+from schemas.tally import TALLY, AnyTally
+from schemas.verdict import OBLIGATION, RECEIPT, REJECTION, VIOLATION, Obligation, Receipt, Rejection, Violation
 
 
 def _kinds(union: Any) -> tuple[type[Message], ...]:
@@ -33,7 +34,9 @@ CONTRACTS: Mapping[type[Message], Contract[Any]] = {
     **dict.fromkeys(_kinds(AnyEncounter), ENCOUNTER),
     **dict.fromkeys(_kinds(AnySubjectRecord), SUBJECT),
     **dict.fromkeys(_kinds(AnyRegistryRecord), REGISTRY),
+    **dict.fromkeys(_kinds(AnyTally), TALLY),
     Violation: VIOLATION,
+    Obligation: OBLIGATION,
     Receipt: RECEIPT,
     Rejection: REJECTION,
 }
@@ -106,6 +109,9 @@ def documents(kind: type[Message]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _in_order(document: dict[str, Any]) -> dict[str, Any]:
+    if "days" in document and "persons" in document:
+        pairs = list(zip(document["days"], document["persons"], strict=False))
+        document["days"], document["persons"] = [day for day, _ in pairs], [persons for _, persons in pairs]
     if "valid_until" in document and document["valid_until"] < document["valid_from"]:
         document["valid_from"], document["valid_until"] = document["valid_until"], document["valid_from"]
     return document

@@ -1,0 +1,305 @@
+"""The docket: what is pending by deadline and window rules, for the persons and controllers of one partition.
+
+Rules:
+1. The docket keeps no second copy of records: it looks at the views when something of a holder has changed, when a
+   deadline passes, or when a feed has come far enough to say what was missing.
+2. A case is entered once, by duty, role and event id; the order of entries changes nothing in the end.
+3. `settle` gives what has changed since it was last said; what a holder owes is worked out whole each time, so a docket
+   rebuilt from the logs says the same.
+4. A case stays entered for `KEEP`; one that only restarts a deadline stays until a later one takes its place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from streams.core.happenings import of_controller, of_subject, stays_of
+from streams.core.instant import NEVER, SECOND
+from streams.core.obligation import Happening, Known, Obligation, Status, obligations
+from streams.core.registry import Registry
+from streams.core.rule import DeadlineRule, Duty, WindowRule
+from streams.core.rulebook import Rulebook
+from streams.core.stored_total import STORED_KINDS, StoredTotal
+from streams.core.subject_history import Histories
+from streams.core.surroundings import Surroundings
+from streams.core.window import Window, stored_window, window_end, windows
+
+KEEP = 200 * 86_400 * SECOND
+"""Longer than a quarter and the time after it in which the quarter is reported; see `streams.core.compiler`."""
+RESHAPING = frozenset({"site", "controller", "purpose", "device"})
+"""Kinds of registry record that may change whether, and for how long, a person is owed something."""
+
+Standing = Obligation | Window
+
+
+class Holder(NamedTuple):
+    """Who holds the key of a duty: a person or a controller."""
+
+    kind: str
+    id: str
+
+
+class Docket:
+    """Everything pending, over the views of one partition or of a set of files; `owns` says whose controllers."""
+
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        registry: Registry,
+        histories: Histories,
+        owns: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self.registry, self.histories = registry, histories
+        self.late = 0
+        """Cases that came after they would have been dropped again."""
+        self.stored = StoredTotal(rulebook.duties)
+        self._owns = owns
+        self._around = Surroundings(registry)
+        self._duties: Mapping[str, Duty] = {duty.column: duty for duty in rulebook.duties}
+        deadlines = [duty for duty in rulebook.duties if isinstance(duty, DeadlineRule)]
+        self._deadlines = {
+            "subject": tuple(duty for duty in deadlines if duty.of_subject),
+            "controller": tuple(duty for duty in deadlines if not duty.of_subject),
+        }
+        self._windows = tuple(duty for duty in rulebook.duties if isinstance(duty, WindowRule))
+        self._kinds = {name: _record_kinds(duties) for name, duties in self._deadlines.items()}
+        self._entries: defaultdict[Holder, dict[tuple[str, str, str], Happening]] = defaultdict(dict)
+        self._said: dict[int, Status] = {}
+        self._unsaid: dict[Holder, tuple[Standing, ...]] = {}
+        self._dirty: dict[Holder, None] = {}
+        self._due: list[tuple[int, Holder]] = []
+        self._blocked: defaultdict[tuple[str, tuple[str, ...]], list[tuple[int, Holder]]] = defaultdict(list)
+        self._scheduled: set[tuple[int, Holder, tuple[str, ...]]] = set()
+        self._changes_seen = 0
+        self._until = -NEVER
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def enter(self, duty_column: str, case: Happening) -> None:
+        """Enter a case for a duty; the same case again changes nothing, and one for a rule of another book is none."""
+        duty = self._duties.get(duty_column)
+        if duty is None:
+            return
+        if case.at < self._until - KEEP:
+            self.late += 1
+            return
+        holder = holder_of(duty, case)
+        place = (duty_column, case.what, "" if restarts(duty, case.what) else case.id)
+        held = self._entries[holder].get(place)
+        if held is None or _replaces(case, held):
+            self._entries[holder][place] = case
+            self._dirty[holder] = None
+
+    def look_at(self, controller_id: str) -> None:
+        """Look at a controller anew, because the numbers of its stored persons have changed."""
+        self._dirty[Holder("controller", controller_id)] = None
+
+    def told(self, standing_id: str, status: Status) -> None:
+        """Learn from the log what was said before."""
+        self._said[_short(standing_id)] = status
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is more to look at now."""
+        return bool(self._dirty)
+
+    # -- what comes out -----------------------------------------------------------------------------------------------
+
+    def settle(self, until: int, holders_max: int | None = None) -> list[Standing]:
+        """Look at what may have changed up to `until`, at most `holders_max` holders; gives what is to be said."""
+        self._until = max(self._until, until)
+        self._absorb()
+        self._ripen(until)
+        found: list[Standing] = []
+        for holder in list(self._dirty)[:holders_max]:
+            del self._dirty[holder]
+            found.extend(self._look(holder, until))
+        return found
+
+    def _absorb(self) -> None:
+        """Mark the holders about whom records have come."""
+        if not self._duties:
+            return
+        for ref in self.histories.take_changes():
+            self._dirty[Holder("subject", ref)] = None
+        fresh = self.registry.changes[self._changes_seen :]
+        self._changes_seen += len(fresh)
+        for controller in {owner for _, owner in fresh}:
+            if self._owns(controller):
+                self._dirty[Holder("controller", controller)] = None
+        reshaped = {owner for kind, owner in fresh if kind in RESHAPING}
+        if reshaped and self._deadlines["subject"]:
+            for ref in self.histories:
+                history = self.histories.history(ref)
+                if history is not None and any(each.content.controller_id in reshaped for each in history):
+                    self._dirty[Holder("subject", ref)] = None
+
+    def _ripen(self, until: int) -> None:
+        """Mark the holders of whom a deadline has passed, or whose feed has come far enough."""
+        while self._due and self._due[0][0] < until:
+            self._wake(self._due, ())
+        for (controller, kinds), waiting in self._blocked.items():
+            complete = self._complete(controller, kinds)
+            while waiting and waiting[0][0] < complete:
+                self._wake(waiting, kinds)
+
+    def _wake(self, waiting: list[tuple[int, Holder]], kinds: tuple[str, ...]) -> None:
+        instant, holder = heappop(waiting)
+        self._scheduled.discard((instant, holder, kinds))
+        self._dirty[holder] = None
+
+    def _complete(self, controller: str, kinds: tuple[str, ...]) -> int:
+        horizons = [self.registry.feeds.horizon(controller, kind) for kind in kinds]
+        return min((-NEVER if each is None else each.complete_until for each in horizons), default=NEVER)
+
+    def _schedule(self, instant: int, holder: Holder, controller: str = "", kinds: tuple[str, ...] = ()) -> None:
+        if (instant, holder, kinds) not in self._scheduled:
+            self._scheduled.add((instant, holder, kinds))
+            heappush(self._blocked[controller, kinds] if kinds else self._due, (instant, holder))
+
+    # -- looking at one holder ----------------------------------------------------------------------------------------
+
+    def _look(self, holder: Holder, until: int) -> Iterator[Standing]:
+        known = Known(self._around, self.registry.feeds.horizon, self.registry.hidden, until)
+        unsaid: list[Standing] = []
+        standings: list[Standing] = [*self._owed(holder, known), *self._counted(holder, known)]
+        for standing in standings:
+            self._await(standing, holder)
+            before = self._said.get(_short(standing.id))
+            if standing.status is Status.UNDETERMINED:
+                unsaid += [standing] if before in (None, Status.OPEN) else []
+            elif before is not standing.status:
+                self._said[_short(standing.id)] = standing.status
+                yield replace(standing, contested=before is Status.BREACHED)
+        self._unsaid.pop(holder, None)
+        if unsaid:
+            self._unsaid[holder] = tuple(unsaid)
+
+    def standings(self) -> Iterator[Standing]:
+        """Everything that is pending or settled, looked at anew; for a small world, not for an estate."""
+        known = Known(self._around, self.registry.feeds.horizon, self.registry.hidden, self._until)
+        holders = {Holder("subject", ref) for ref in self.histories} | set(self._entries)
+        holders |= {Holder("controller", each) for each in self.registry.controllers()}
+        for holder in sorted(holders):
+            yield from self._owed(holder, known)
+            yield from self._counted(holder, known)
+
+    def undetermined(self) -> Iterator[Standing]:
+        """Everything of which nothing can be said yet, each with its reason."""
+        for standings in self._unsaid.values():
+            yield from standings
+
+    def _await(self, standing: Standing, holder: Holder) -> None:
+        if isinstance(standing, Window):
+            return
+        if standing.status is Status.OPEN and standing.due is not None:
+            self._schedule(standing.due, holder)
+        if standing.waits_for and standing.due is not None:
+            self._schedule(standing.due, holder, str(standing.parts["controller"]), standing.waits_for)
+
+    def _owed(self, holder: Holder, known: Known) -> Iterator[Obligation]:
+        records = list(self._records(holder))
+        entries = self._kept(holder, known.until)
+        for duty in self._deadlines[holder.kind]:
+            own = [case for (column, _, _), case in entries.items() if column == duty.column]
+            stored = self._stored_happenings(duty, holder, known)
+            yield from obligations(duty, [*records, *own, *stored], known)
+
+    def _records(self, holder: Holder) -> Iterator[Happening]:
+        if holder.kind == "controller":
+            yield from of_controller(self.registry, holder.id, self._kinds["controller"])
+        elif (history := self.histories.history(holder.id)) is not None:
+            yield from of_subject(history, holder.id, self._kinds["subject"])
+            for controller in self.stored.put(holder.id, stays_of(history)) if self.stored else ():
+                if self._owns(controller):
+                    self._dirty[Holder("controller", controller)] = None
+
+    def _kept(self, holder: Holder, until: int) -> dict[tuple[str, str, str], Happening]:
+        entries = self._entries.get(holder)
+        if entries is None:
+            return {}
+        for place in [place for place, case in entries.items() if case.at < until - KEEP and place[2]]:
+            del entries[place]
+        return entries
+
+    def _counted(self, holder: Holder, known: Known) -> Iterator[Window]:
+        entries = self._kept(holder, known.until)
+        for duty in self._windows:
+            if duty.count == "stored_persons":
+                yield from self._stored_windows(duty, holder, known)
+                continue
+            own = [case for (column, _, _), case in entries.items() if column == duty.column]
+            found = list(windows(duty, own, known.until))
+            yield from found
+            if any(each.known is False for each in own) or duty.unless is not None:
+                self._await_ends(duty, own, holder, known.until)
+
+    def _await_ends(self, duty: WindowRule, own: list[Happening], holder: Holder, until: int) -> None:
+        """Look again when a window ends that is not decided by its cases alone."""
+        for last in {window_end(duty, each.at) for each in own}:
+            if last >= until:
+                self._schedule(last, holder)
+
+    # -- stored persons -----------------------------------------------------------------------------------------------
+
+    def _stored_happenings(self, duty: DeadlineRule, holder: Holder, known: Known) -> Iterator[Happening]:
+        if holder.kind != "controller":
+            return
+        for number, clause in enumerate(duty.opens):
+            if clause.stored_persons is not None:
+                for since, until in self._stays_above(duty, holder, clause.stored_persons, known):
+                    end = NEVER if until is None else until
+                    yield Happening(f"opens-{number}", f"stored-{since}", since, end, {}, {"controller": holder.id})
+
+    def _stored_windows(self, duty: WindowRule, holder: Holder, known: Known) -> Iterator[Window]:
+        if holder.kind != "controller":
+            return
+        for since, _ in self._stays_above(duty, holder, duty.at_least, known):
+            yield from stored_window(duty, holder.id, since, known)
+
+    def _stays_above(
+        self, duty: Duty, holder: Holder, at_least: int, known: Known
+    ) -> Iterator[tuple[int, int | None]]:
+        """From and until when a controller stores so many, as far as the feeds of enrolment and deletion reach."""
+        complete = min(known.until, self._complete(holder.id, STORED_KINDS))
+        yield from self.stored.above(duty.timezone, holder.id, at_least, complete)
+        if (next_end := self.stored.next_end(duty.timezone, holder.id, complete)) is not None:
+            self._schedule(next_end, holder)
+            self._schedule(next_end, holder, holder.id, STORED_KINDS)
+
+
+def holder_of(duty: Duty, case: Happening) -> Holder:
+    """Who holds the key of a case: the person where the duty is about one, else the controller."""
+    about_subject = duty.of_subject if isinstance(duty, DeadlineRule) else duty.key == "subject"
+    subject = case.parts.get("subject")
+    if about_subject and subject is not None:
+        return Holder("subject", subject)
+    return Holder("controller", str(case.parts["controller"]))
+
+
+def restarts(duty: Duty, role: str) -> bool:
+    """Whether only the latest case in a role counts: one that restarts a deadline."""
+    if isinstance(duty, WindowRule):
+        return False
+    return any(name == role and clause.restarts for name, clause in duty.clauses())
+
+
+def _replaces(case: Happening, held: Happening) -> bool:
+    """Whether a case takes the place of one entered before: it is later, or says for certain what was in doubt."""
+    if case.id == held.id:
+        return case.known and not held.known
+    return (case.at, case.id) > (held.at, held.id)
+
+
+def _record_kinds(duties: tuple[DeadlineRule, ...]) -> tuple[str, ...]:
+    kinds = {clause.record for duty in duties for _, clause in duty.clauses() if clause.record is not None}
+    return tuple(sorted(kinds))
+
+
+def _short(standing_id: str) -> int:
+    """64 bits of an id: with a hundred million duties the odds that two agree are 1 in 3 700."""
+    return int(standing_id[:16], 16)

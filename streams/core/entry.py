@@ -1,0 +1,62 @@
+"""Entries: the cases of a batch that count, silence, open, fulfil or extend, as the rules of duties judge them.
+
+Rules:
+1. A case that a rule of a duty "violates" is entered; one that stays undetermined is entered as uncertain; an excused
+   one is not.
+2. What is entered is where and when it was and whom it is about; nothing of the comparison itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from streams.core.facts import CaseKind
+from streams.core.instant import NEVER, micros
+from streams.core.judge import Outcome, Verdicts, judge
+from streams.core.obligation import Happening
+from streams.core.rule import Role, Rule
+from streams.core.rulebook import Rulebook
+
+PARTS = {
+    "controller": "controller_id",
+    "subject": "subject_ref",
+    "site": "site_in_force",
+    "purpose": "purpose_id",
+    "device": "device_id",
+    "authority": "authority_id",
+    "event": "match_event_id",
+}
+
+
+class Entry(NamedTuple):
+    """One case entered for one duty."""
+
+    row: int
+    """The row of the batch, as the column `row` of its frame numbers it."""
+    role: Role
+    case: Happening
+
+
+def entries(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Iterator[Entry]:
+    """Every entry that the cases of one kind make, rule by rule in row order."""
+    if any(rule.kind is kind for rule in rulebook.roles):
+        yield from _entries(judge(cases, kind, rulebook.entering()), rulebook.roles)
+
+
+def _entries(verdicts: Verdicts, roles: Mapping[Rule, Role]) -> Iterator[Entry]:
+    found = list(verdicts.found(Outcome.VIOLATION, Outcome.UNDETERMINED))
+    wanted = sorted({row for row, _, _ in found})
+    columns = [name for name in ("row", "event_id", "occurred_at", *PARTS.values()) if name in verdicts.cases.columns]
+    rows = dict(zip(wanted, verdicts.cases.select(columns)[wanted].iter_rows(named=True), strict=True))
+    for row, rule, outcome in found:
+        yield Entry(rows[row]["row"], roles[rule], _case(rows[row], roles[rule], outcome is Outcome.VIOLATION))
+
+
+def _case(row: dict[str, Any], role: Role, known: bool) -> Happening:
+    parts = {part: row.get(column) for part, column in PARTS.items()}
+    if parts["event"] is None:
+        del parts["event"]
+    return Happening(role.name, row["event_id"], micros(row["occurred_at"]), NEVER, {}, parts, known)

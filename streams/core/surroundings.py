@@ -1,0 +1,70 @@
+"""What surrounds a record: the law of its place, the type of its controller, the purpose it names, as of an instant.
+
+Rules:
+1. A record that names a device or a site stands there; any other stands at every site of its controller.
+2. What no record in force says is unknown, never a guess: None, and with it the duty is undetermined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from schemas.registry import ControllerRecord, DeviceRecord, PurposeRecord, SiteRecord
+from streams.core.registry import Registry
+
+Parts = Mapping[str, str | None]
+"""What something is about: `controller`, `subject`, `site`, `purpose`, `device`, `authority`, `event`, `record`."""
+
+
+class Place(NamedTuple):
+    """Where something stands: its law from the widest, and the records that say so."""
+
+    jurisdictions: tuple[str, ...]
+    site_public: bool | None = None
+    site_kind: str | None = None
+
+
+class Surroundings:
+    """Answers about the surroundings of records, out of the registry."""
+
+    __slots__ = ("registry",)
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    def place(self, parts: Parts, instant: int) -> Place | None:
+        """Where something stands at an instant; None where it cannot be said."""
+        site_id = parts.get("site")
+        if site_id is None and parts.get("device") is not None:
+            device = self.registry.find("device", str(parts["device"]), instant).record
+            if not isinstance(device, DeviceRecord):
+                return None
+            site_id = device.site_id
+        if site_id is not None:
+            site = self.registry.find("site", site_id, instant).record
+            if not isinstance(site, SiteRecord):
+                return None
+            return Place(site.jurisdictions, site.publicly_accessible, site.site_kind)
+        return self._everywhere(str(parts["controller"]), instant)
+
+    def _everywhere(self, controller_id: str, instant: int) -> Place | None:
+        """All the law of all sites of a controller."""
+        found: dict[str, None] = {}
+        for site_id in self.registry.owned("site", controller_id):
+            site = self.registry.find("site", site_id, instant).record
+            if isinstance(site, SiteRecord) and site.controller_id == controller_id:
+                found |= dict.fromkeys(site.jurisdictions)
+        return Place(tuple(found)) if found else None
+
+    def controller_type(self, controller_id: str, instant: int) -> str | None:
+        """Of what type a controller is; None where it cannot be said."""
+        record = self.registry.find("controller", controller_id, instant).record
+        return record.controller_type if isinstance(record, ControllerRecord) else None
+
+    def purpose(self, parts: Parts, instant: int) -> PurposeRecord | None:
+        """The record of the purpose that is named, as of an instant."""
+        if parts.get("purpose") is None:
+            return None
+        record = self.registry.find("purpose", str(parts["purpose"]), instant).record
+        return record if isinstance(record, PurposeRecord) else None

@@ -1,0 +1,112 @@
+"""Windows: how many cases, persons or sites count for a key within whole local days, and what follows from it.
+
+Rules:
+1. A window begins at local midnight of the rule's time zone and lasts whole days, counted from 1 January 1970 there; a
+   day of a clock change has 23 or 25 hours.
+2. A case counts once, by its event id, however often and in whatever order it is entered.
+3. A bound that is reached stays reached, so the breach is said at once; only what could still be silenced (`unless`)
+   waits for the end. Where cases that could not be judged would make the difference, the window is undetermined.
+4. The id comes from rule, revision, key and window, never from an event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from streams.core import calendar
+from streams.core.facts import Unknown
+from streams.core.obligation import Happening, Known, Status, applies_to
+from streams.core.rule import WindowRule
+
+ID_SCHEME = "1"
+FIRST_DAY = date(1970, 1, 1)
+MEASURED = {"subjects": "subject", "sites": "site"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window of one key as it stands; `first` is its first instant, `last` its last one."""
+
+    rule: WindowRule
+    id: str
+    status: Status
+    controller: str
+    key: str
+    first: int
+    last: int
+    why: Unknown | None = None
+    contested: bool = False
+
+
+def window_of(rule: WindowRule, instant: int) -> tuple[int, int]:
+    """The first and the last instant of the window that an instant lies in."""
+    zone = ZoneInfo(rule.timezone)
+    since = (calendar.local_day(instant, zone) - FIRST_DAY).days
+    first = FIRST_DAY + timedelta(days=since - since % rule.days)
+    return calendar.start_of(first, zone), calendar.end_of(first + timedelta(days=rule.days - 1), zone)
+
+
+def window_id(rule: WindowRule, controller: str, key: str, first: int) -> str:
+    """The id of a window; 64 hexadecimal digits."""
+    identity = json.dumps([ID_SCHEME, rule.id, rule.revision, controller, key, first], separators=(",", ":"))
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def windows(rule: WindowRule, entered: Iterable[Happening], until: int) -> Iterator[Window]:
+    """Every window of a rule of which something is to be said: breached, or undetermined at its end."""
+    found: defaultdict[tuple[str, str, int, int], list[Happening]] = defaultdict(list)
+    for each in entered:
+        key = each.parts.get(rule.key)
+        if key is not None and each.at <= until:
+            found[str(each.parts["controller"]), key, *window_of(rule, each.at)].append(each)
+    for (controller, key, first, last), cases in sorted(found.items()):
+        status = _status(rule, cases, ended=last < until)
+        if status is not None:
+            identity = window_id(rule, controller, f"{rule.key}/{key}", first)
+            why = Unknown.NOT_REPORTED if status is Status.UNDETERMINED else None
+            yield Window(rule, identity, status, controller, f"{rule.key}/{key}", first, last, why)
+
+
+def _status(rule: WindowRule, cases: Sequence[Happening], *, ended: bool) -> Status | None:
+    counted = [each for each in cases if each.what == "counts"]
+    surely = measure(rule, [each for each in counted if each.known])
+    perhaps = measure(rule, counted)
+    if rule.unless is None:
+        if surely >= rule.at_least:
+            return Status.BREACHED
+        return Status.UNDETERMINED if ended and perhaps >= rule.at_least else None
+    silencing = [each for each in cases if each.what == "unless"]
+    if not ended or perhaps < rule.at_least or any(each.known for each in silencing):
+        return None
+    return Status.UNDETERMINED if silencing or surely < rule.at_least else Status.BREACHED
+
+
+def window_end(rule: WindowRule, instant: int) -> int:
+    """The last instant of the window that an instant lies in."""
+    return window_of(rule, instant)[1]
+
+
+def stored_window(rule: WindowRule, controller: str, since: int, known: Known) -> Iterator[Window]:
+    """The window of the day at whose end a controller came to store too many persons, where the rule holds there."""
+    first, last = window_of(rule, since)
+    if not rule.from_instant <= since < rule.until_instant:
+        return
+    applies = applies_to(rule, {"controller": controller}, since, known.around)
+    if applies is not False:
+        key = f"controller/{controller}"
+        status, why = (Status.BREACHED, None) if applies else (Status.UNDETERMINED, Unknown.NOT_REGISTERED)
+        yield Window(rule, window_id(rule, controller, key, first), status, controller, key, first, last, why)
+
+
+def measure(rule: WindowRule, cases: Iterable[Happening]) -> int:
+    """How many cases, persons or sites there are."""
+    part = MEASURED.get(rule.count)
+    if part is None:
+        return len({each.id for each in cases})
+    return len({each.parts[part] for each in cases if each.parts.get(part) is not None})
