@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.contract import Contract, Identifier, Message, SubjectRef, UtcTime
+from schemas.contract import Contract, Digest, Identifier, Message, SubjectRef, UtcTime
 
 
 class CaseTally(Message):
@@ -57,5 +57,17 @@ class StoredTally(Message):
         return self
 
 
-AnyTally = Annotated[CaseTally | StoredTally, Field(discriminator="kind")]
-TALLY: Contract[CaseTally | StoredTally] = Contract(AnyTally)
+class WindowTally(Message):
+    """A window whose bound was reached, and was said: whoever takes the key over does not say it again."""
+
+    kind: Literal["window"] = "window"
+    rule_id: Identifier
+    revision: Annotated[int, Field(ge=1)]
+    controller_id: Identifier
+    window_id: Digest
+    occurred_at: UtcTime
+    """The first instant of the window."""
+
+
+AnyTally = Annotated[CaseTally | StoredTally | WindowTally, Field(discriminator="kind")]
+TALLY: Contract[CaseTally | StoredTally | WindowTally] = Contract(AnyTally)

@@ -178,6 +178,17 @@ class Docket:
         self._unsaid.pop(holder, None)
         if unsaid:
             self._unsaid[holder] = tuple(unsaid)
+        self._drop(holder, until - KEEP)
+
+    def _drop(self, holder: Holder, before: int) -> None:
+        """Forget the cases of long ago, now that they were looked at."""
+        entries = self._entries.get(holder)
+        if entries is None:
+            return
+        for place in [place for place, case in entries.items() if case.at < before and place[2]]:
+            del entries[place]
+        if not entries:
+            del self._entries[holder]
 
     def standings(self) -> Iterator[Standing]:
         """Everything that is pending or settled, looked at anew; for a small world, not for an estate."""
@@ -203,7 +214,7 @@ class Docket:
 
     def _owed(self, holder: Holder, known: Known) -> Iterator[Obligation]:
         records = list(self._records(holder))
-        entries = self._kept(holder, known.until)
+        entries = self._entries.get(holder, {})
         for duty in self._deadlines[holder.kind]:
             own = [case for (column, _, _), case in entries.items() if column == duty.column]
             stored = self._stored_happenings(duty, holder, known)
@@ -218,16 +229,8 @@ class Docket:
                 if self._owns(controller):
                     self._dirty[Holder("controller", controller)] = None
 
-    def _kept(self, holder: Holder, until: int) -> dict[tuple[str, str, str], Happening]:
-        entries = self._entries.get(holder)
-        if entries is None:
-            return {}
-        for place in [place for place, case in entries.items() if case.at < until - KEEP and place[2]]:
-            del entries[place]
-        return entries
-
     def _counted(self, holder: Holder, known: Known) -> Iterator[Window]:
-        entries = self._kept(holder, known.until)
+        entries = self._entries.get(holder, {})
         for duty in self._windows:
             if duty.count == "stored_persons":
                 yield from self._stored_windows(duty, holder, known)

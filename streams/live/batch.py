@@ -25,14 +25,18 @@ from schemas.topics import TopicName
 from schemas.verdict import Rejection
 from streams.core.case import Views, assemble
 from streams.core.decode import Decoded, decode, decode_encounters
+from streams.core.docket import holder_of, restarts
+from streams.core.entry import Entry, entries
 from streams.core.facts import CaseKind
 from streams.core.judge import Verdicts, judge
 from streams.core.partition import partitions_of
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
+from streams.live.docket_log import tallies
 from streams.live.outbox import Outgoing
 from streams.live.run import LogRecord, Run
+from streams.live.topic_names import TopicNames
 
 ORIGIN = "consentinel-origin"
 """Header of a forwarded record: `topic/partition/offset` of where it was found."""
@@ -40,16 +44,6 @@ ORIGIN = "consentinel-origin"
 KEY_BYTES_MAX = 3_000
 """A longer key is not copied: it would not fit a rejection, and what a piece of it is cannot be told."""
 CONTRACTS: Mapping[TopicName, Contract[Any]] = {TopicName.MATCHES: MATCH, TopicName.ENCOUNTERS: ENCOUNTER}
-
-
-@dataclass(frozen=True, slots=True)
-class TopicNames:
-    """The names of the topics as the broker knows them."""
-
-    prefix: str
-
-    def __getitem__(self, name: TopicName) -> str:
-        return f"{self.prefix}{name}"
 
 
 @dataclass(slots=True)
@@ -127,8 +121,9 @@ def _reject(batch: Batch, names: TopicNames, record: LogRecord, error: ContractE
     batch.refused[error.reason] += 1
 
 
-def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicNames) -> Judged:
-    """Judge every event of a batch; the violations come in the order of offsets, then of rules."""
+def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicNames, partitions: int) -> Judged:
+    """Judge every event of a batch; violations and entered cases come in the order of offsets, then of rules."""
+    entered: list[Entry] = []
     verdicts: list[Verdicts] = []
     found: list[tuple[int, Outgoing]] = []
     counts: Counter[Rule] = Counter()
@@ -136,6 +131,7 @@ def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicName
         cases = assemble(frame, kind, views, rulebook.facts_of(kind))
         said = judge(cases, kind, rulebook)
         verdicts.append(said)
+        entered.extend(entries(cases, kind, rulebook))
         rows = cases["row"]
         for index, rule, violation in violations(said, views):
             key = violation.violation_id.encode()
@@ -143,7 +139,19 @@ def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicName
             found.append((rows[index], outgoing))
             counts[rule] += 1
     found.sort(key=lambda each: each[0])
-    return Judged(tuple(verdicts), tuple(outgoing for _, outgoing in found), counts)
+    entered.sort(key=lambda each: each.row)
+    written = (*(outgoing for _, outgoing in found), *tallies(_latest(entered), names, partitions))
+    return Judged(tuple(verdicts), written, counts)
+
+
+def _latest(entered: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries without those that a later one of the same batch makes idle: of what restarts a duty the last."""
+    last: dict[object, Entry] = {}
+    for number, entry in enumerate(entered):
+        duty, case = entry.role.duty, entry.case
+        idle = restarts(duty, case.what)
+        last[(duty.column, case.what, holder_of(duty, case), case.known) if idle else number] = entry
+    return list(last.values())
 
 
 def _by_kind(batch: Batch) -> Mapping[CaseKind, pl.DataFrame]:

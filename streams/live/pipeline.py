@@ -27,11 +27,12 @@ from faust.types import TP
 
 from schemas.topics import TopicName
 from streams.core.case import KINDS
-from streams.core.rulebook import Rulebook
 from streams.errors import DeliveryError
-from streams.live.batch import Batch, Judged, TopicNames, judge_batch, open_batch, span
+from streams.live.batch import Batch, Judged, judge_batch, open_batch, span
+from streams.live.duties import Duties
 from streams.live.judging_thread import JudgingThread
 from streams.live.outbox import Outbox
+from streams.live.plan import Plan
 from streams.live.run import Run
 from streams.live.views import LiveViews
 from streams.metrics.catalogue import CommitResult, Lane
@@ -72,20 +73,12 @@ class Share:
     queue: asyncio.Queue[Run]
     task: asyncio.Task[None] | None = None
     finished: int | None = None
+    recorded: float | None = None
+    """When the broker took the last record that is finished, in seconds since 1970."""
     committed: int | None = None
     warm: bool = False
     at_work: bool = False
     leaving: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What stays the same while a worker lives."""
-
-    names: TopicNames
-    partitions: int
-    hold_seconds: float
-    commit_seconds: float
 
 
 class Pipeline:
@@ -95,8 +88,8 @@ class Pipeline:
         self,
         *,
         plan: Plan,
-        rulebook: Rulebook,
         views: LiveViews,
+        duties: Duties | None = None,
         thread: JudgingThread,
         outbox: Outbox,
         recorder: Recorder,
@@ -104,8 +97,8 @@ class Pipeline:
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._plan = plan
-        self._rulebook = rulebook
         self._views = views
+        self._duties = duties
         self._thread = thread
         self._outbox = outbox
         self._recorder = recorder
@@ -122,6 +115,10 @@ class Pipeline:
         owned = {tp for tp in tps if tp.topic in self._topics}
         generation = self._consumer().generation
         await self._views.keep({tp.partition for tp in owned})
+        if self._duties is not None:
+            # The partitions of `matches`: whoever owns one answers for the keys whose hash falls on it.
+            matches = self._plan.names[TopicName.MATCHES]
+            await self._duties.keep({tp.partition for tp in owned if tp.topic == matches})
         if generation is None:
             return
         for tp in sorted(owned):
@@ -176,6 +173,19 @@ class Pipeline:
         """The owned partitions."""
         return list(self._shares)
 
+    def judged_until(self, now: float, lag: Callable[[TP], int | None]) -> float | None:
+        """Up to when (seconds since 1970) everything that the broker took on the owned partitions is judged.
+
+        None while that cannot be said: nothing is owned, a partition is not warm, or how far it is behind is unknown.
+        """
+        reached: list[float | None] = []
+        for share in self._shares.values():
+            behind = lag(share.tp)
+            idle = share.warm and not share.at_work and share.queue.empty() and behind == 0
+            reached.append(now if idle else share.recorded)
+        known = [each for each in reached if each is not None]
+        return min(known) if known and len(known) == len(reached) else None
+
     @property
     def busy(self) -> bool:
         """Whether a run is waiting or in work."""
@@ -199,6 +209,7 @@ class Pipeline:
             share.at_work = True
             await self._through(run)
             share.finished = run.next_offset
+            share.recorded = run.records[-1].timestamp / 1_000
             share.at_work = False
             self.progress_at = monotonic()
             self._consumer().release(run)
@@ -222,7 +233,7 @@ class Pipeline:
     def _judge(self, batch: Batch) -> Judged:
         views = self._views.of(batch.run.partition)
         assert views is not None, "a share is worked only while its partition is kept"
-        return judge_batch(batch, self._rulebook, views, self._plan.names)
+        return judge_batch(batch, self._plan.rulebook, views, self._plan.names, self._plan.partitions)
 
     async def _await_heartbeats(self, batch: Batch) -> None:
         """Wait while a heartbeat that would settle the batch may come, at most the hold after it was recorded.

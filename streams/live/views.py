@@ -31,7 +31,7 @@ from schemas.topics import TopicName
 from schemas.vocabulary import SubjectKind
 from streams.core.case import Views
 from streams.core.partition import partitions_of
-from streams.core.subject_history import Histories
+from streams.core.subject_history import Asked, Histories
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader
 from streams.live.run import LogRecord
@@ -78,8 +78,11 @@ class LiveViews:
         thread: JudgingThread,
         recorder: Recorder,
         on_failure: Callable[[BaseException], None],
+        asked: Asked | None = None,
     ) -> None:
+        """`asked` names the fields of subject records that duties ask, by kind."""
         self._new_reader = new_reader
+        self._asked = asked
         self._count = partitions
         self._thread = thread
         self._recorder = recorder
@@ -246,7 +249,7 @@ class LiveViews:
 
     def _begin(self, partitions: set[int]) -> None:
         for partition in partitions:
-            self._persons[partition] = self._shared.beside(Histories())
+            self._persons[partition] = self._shared.beside(Histories(self._asked))
 
     def _apply_registry(self, _topic: str, _partition: int, records: Sequence[LogRecord]) -> None:
         came = monotonic()

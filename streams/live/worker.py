@@ -21,19 +21,22 @@ from typing import Any, NoReturn
 import faust
 import structlog
 from aiokafka import AIOKafkaProducer
+from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import TopicName
 from streams.core.rulebook import Rulebook
 from streams.errors import ConsentinelError
-from streams.live.batch import TopicNames
 from streams.live.broker_wait import partitions_of_broker
+from streams.live.duties import Duties
 from streams.live.journal import set_up_journal
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader
 from streams.live.outbox import Outbox
-from streams.live.pipeline import Pipeline, Plan
+from streams.live.pipeline import Pipeline
+from streams.live.plan import Plan
 from streams.live.run import RunSettings
+from streams.live.topic_names import TopicNames
 from streams.live.transport import RunApp, RunConsumer, run_topic
 from streams.live.views import LiveViews
 from streams.live.web import WebServer
@@ -100,16 +103,19 @@ class WorkerApp(RunApp):
             thread=self.thread,
             recorder=self.recorder,
             on_failure=fail,
+            asked=rulebook.asked(),
         )
         plan = Plan(
+            rulebook=rulebook,
             names=self.names,
             partitions=partitions,
             hold_seconds=settings.hold_seconds,
             commit_seconds=settings.commit_interval_seconds,
         )
-        self._plan, self._rulebook = plan, rulebook
+        self._plan = plan
         self.pipeline: Pipeline | None = None
         self.refusal: ConsentinelError | None = None
+        self.duties: Duties | None = None
         self._outbox: Outbox | None = None
         self._web = WebServer(self.recorder, self, host=settings.web_host, port=settings.web_port)
         self._background: list[asyncio.Task[None]] = []
@@ -148,10 +154,19 @@ class WorkerApp(RunApp):
                 request_timeout_ms=ANSWER_MS,
             )
         )
+        self.duties = Duties(
+            plan=self._plan,
+            new_reader=lambda name: LogReader(self.names[name], brokers=self.settings.broker),
+            views=self.views,
+            thread=self.thread,
+            outbox=self._outbox,
+            recorder=self.recorder,
+            on_failure=fail,
+        )
         self.pipeline = Pipeline(
             plan=self._plan,
-            rulebook=self._rulebook,
             views=self.views,
+            duties=self.duties,
             thread=self.thread,
             outbox=self._outbox,
             recorder=self.recorder,
@@ -165,6 +180,7 @@ class WorkerApp(RunApp):
         self._background = [
             asyncio.create_task(self.pipeline.commit_for_ever()),
             asyncio.create_task(self._gauge_for_ever()),
+            asyncio.create_task(self.duties.look_for_ever(self._judged_until)),
         ]
         for task in self._background:
             task.add_done_callback(_loud)
@@ -180,6 +196,8 @@ class WorkerApp(RunApp):
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if self.duties is not None:
+            await self.duties.stop()
         await self.views.stop()
         if self._outbox is not None:
             await self._outbox.stop()
@@ -199,7 +217,8 @@ class WorkerApp(RunApp):
         """What keeps the worker from judging; empty when it is ready."""
         if self.pipeline is None or self.run_consumer.generation is None:
             return ["the consumer group: not joined"]
-        return [*self.views.missing(), *self.pipeline.warming()]
+        duties = self.duties.missing() if self.duties is not None else []
+        return [*self.views.missing(), *duties, *self.pipeline.warming()]
 
     def stalled_seconds(self) -> float | None:
         """Seconds for which a run in hand has not come through; None while nothing waits."""
@@ -218,9 +237,15 @@ class WorkerApp(RunApp):
                 self.recorder.view(topic, lag_records=known, fresh=all(self._fresh(reader) for reader in readers))
             self.recorder.feeds(await self.views.feeds_behind(time()))
             for tp in self.pipeline.tps() if self.pipeline is not None else ():
-                end, position = self.run_consumer.log_end(tp), self.run_consumer.next_offset(tp)
-                if end is not None and position is not None:
-                    self.recorder.lag(self._bare(tp.topic), tp.partition, max(0, end - position))
+                if (lag := self._lag(tp)) is not None:
+                    self.recorder.lag(self._bare(tp.topic), tp.partition, lag)
+
+    def _lag(self, tp: TP) -> int | None:
+        end, position = self.run_consumer.log_end(tp), self.run_consumer.next_offset(tp)
+        return None if end is None or position is None else max(0, end - position)
+
+    def _judged_until(self, now: float) -> float | None:
+        return None if self.pipeline is None else self.pipeline.judged_until(now, self._lag)
 
     @staticmethod
     def _fresh(reader: LogReader) -> bool:

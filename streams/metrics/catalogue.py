@@ -104,11 +104,13 @@ class Metric:
 
 EVENT_TOPICS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORD_TOPICS = (TopicName.SUBJECTS, TopicName.REGISTRY)
+LOG_TOPICS = (*RECORD_TOPICS, TopicName.TALLIES, TopicName.OBLIGATIONS)
 READ_TOPICS = (*EVENT_TOPICS, *RECORD_TOPICS)
 
 RULE_ID = Label("rule_id", (), "the rulebook that is loaded")
 EVENT_TOPIC = Label("topic", EVENT_TOPICS, "the topics of events")
 RECORD_TOPIC = Label("topic", RECORD_TOPICS, "the topics of records")
+LOG_TOPIC = Label("topic", LOG_TOPICS, "the topics that are read from their beginning")
 READ_TOPIC = Label("topic", READ_TOPICS, "the topics that are read")
 PARTITION = Label("partition", (), f"the partitions that are owned, 0 to {PARTITIONS_MAX - 1}")
 FEED = Label("feed", (), f"the feeds of the registry, at most {FEEDS_MAX}")
@@ -146,6 +148,20 @@ VERDICTS = _counter(
     RULE_ID,
     Label("outcome", tuple(outcome.word for outcome in Outcome), "closed"),
 )
+OBLIGATIONS = _counter(
+    "obligations",
+    "duties",
+    "Duties that were opened, fulfilled in time, or breached, as written to the log of duties.",
+    RULE_ID,
+    Label("status", ("open", "fulfilled", "breached"), "closed"),
+)
+DUTIES_UNDETERMINED = _gauge(
+    "duties_undetermined",
+    "duties",
+    "Duties and windows of which nothing can be said yet, by rule and reason; one that is none has no series.",
+    RULE_ID,
+    Label("reason", tuple(Unknown), "closed"),
+)
 # No label `site`: sites come from the registry, so their list is neither closed nor known when the series are laid out
 # at zero, and a site of few people narrows down who is meant. Which site it was is in the violation itself.
 VIOLATIONS = _counter(
@@ -177,7 +193,7 @@ UNREADABLE = _counter(
     "unreadable_records",
     "records",
     "Consent and registry records that cannot be read; one with a key makes that key unknown, one without pages.",
-    RECORD_TOPIC,
+    LOG_TOPIC,
     Label("keyed", ("true", "false"), "closed"),
 )
 LANES = _counter(
@@ -241,6 +257,8 @@ CATALOGUE: tuple[Metric, ...] = (
     VERDICTS,
     VIOLATIONS,
     UNDETERMINED,
+    OBLIGATIONS,
+    DUTIES_UNDETERMINED,
     REJECTIONS,
     FORWARDED,
     UNREADABLE,

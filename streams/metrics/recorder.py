@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
@@ -56,8 +56,12 @@ class CountedRulebook(Protocol):
     """What is asked of a rulebook; a `streams.core.rulebook.Rulebook` is one."""
 
     @property
-    def rules(self) -> tuple[CountedRule, ...]:
-        """All rules."""
+    def rules(self) -> Sequence[CountedRule]:
+        """The rules that judge one case each."""
+
+    @property
+    def duties(self) -> Sequence[CountedRule]:
+        """The rules that no single case decides."""
 
     @property
     def digest(self) -> str:
@@ -92,19 +96,20 @@ class Recorder:
         assert started_at.tzinfo is not None, "a start has a time zone"
         assert DIGEST.fullmatch(rulebook.digest), "a digest is 64 hexadecimal digits"
         assert VERSION.fullmatch(version), "a version is that of the distribution"
-        names = (*(rule.id for rule in rulebook.rules), *rulebook.packs)
+        every = (*rulebook.rules, *rulebook.duties)
+        names = (*(rule.id for rule in every), *rulebook.packs)
         assert not any(map(names_somebody, names)), "the name of a rule or a pack names no person"
         # For the whole process, as the library has it: `_created` series would double the exposition.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it out
         self._registry = registry
-        self._rules = {rule.id for rule in rulebook.rules}
+        self._rules = {rule.id for rule in every}
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._distributions: dict[str, Distribution] = {}
         for metric in CATALOGUE:
             self._build(metric)
             self._lay_out(metric, rulebook)
-        self._gauge(catalogue.RULEBOOK_INFO, rulebook.digest, str(len(rulebook.rules)), ",".join(rulebook.packs)).set(1)
+        self._gauge(catalogue.RULEBOOK_INFO, rulebook.digest, str(len(every)), ",".join(rulebook.packs)).set(1)
         self._gauge(catalogue.BUILD_INFO, version).set(1)
         self._gauge(catalogue.START_TIME).set(started_at.timestamp())
 
@@ -155,6 +160,17 @@ class Recorder:
     def violation(self, rule: CountedRule, count: int = 1) -> None:
         """Violations of one rule that the broker acknowledged."""
         self._count(catalogue.VIOLATIONS, count, rule.id, rule.level, rule.standing)
+
+    def obligation(self, rule: CountedRule, status: str, count: int = 1) -> None:
+        """Duties of one rule that were opened, fulfilled or breached, as the broker acknowledged."""
+        self._count(catalogue.OBLIGATIONS, count, rule.id, status)
+
+    def pending(self, found: Mapping[tuple[str, str], int]) -> None:
+        """Of how many duties and windows nothing can be said, by rule id and reason; those not named are none."""
+        gauge = self._gauges[catalogue.DUTIES_UNDETERMINED.name]
+        gauge.clear()
+        for (rule_id, reason), count in found.items():
+            gauge.labels(*self._fit(catalogue.DUTIES_UNDETERMINED, (rule_id, reason))).set(count)
 
     # -- times, in seconds --------------------------------------------------------------------------------------------
 
@@ -274,8 +290,11 @@ def _series(metric: Metric, rulebook: CountedRulebook) -> set[tuple[str, ...]]:
     """The series of a metric that are known before anything happens."""
     if metric is catalogue.VIOLATIONS:
         # A rule has one level and one standing, so their other combinations will never be.
-        return {(rule.id, rule.level, rule.standing) for rule in rulebook.rules}
-    rules = tuple(rule.id for rule in rulebook.rules)
+        return {(rule.id, rule.level, rule.standing) for rule in (*rulebook.rules, *rulebook.duties)}
+    if metric is catalogue.DUTIES_UNDETERMINED:
+        return set()  # one that is none has no series: there are hundreds, and most are never asked
+    counted = rulebook.duties if metric is catalogue.OBLIGATIONS else rulebook.rules
+    rules = tuple(rule.id for rule in counted)
     return set(product(*(rules if label is catalogue.RULE_ID else label.values for label in metric.labels)))
 
 

@@ -42,6 +42,7 @@ class ARulebook:
     rules: tuple[ARule, ...] = (ARule("core.purpose.unknown"), ARule("cn2023.art05.consent", "low", "what_if"))
     digest: str = "ab" * 32
     packs: tuple[str, ...] = ("cn2023", "core")
+    duties: tuple[ARule, ...] = ()
 
 
 CONSENT = ARule("core.purpose.unknown")
@@ -51,9 +52,9 @@ STRANGE = ARule("elsewhere.rule")
 class Board:
     """A recorder and its registry."""
 
-    def __init__(self) -> None:
+    def __init__(self, rulebook: ARulebook | None = None) -> None:
         self.registry = CollectorRegistry()
-        self.recorder = Recorder(self.registry, ARulebook(), version="0.1.0", started_at=START)
+        self.recorder = Recorder(self.registry, rulebook or ARulebook(), version="0.1.0", started_at=START)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"consentinel_{name}", labels)
@@ -244,6 +245,8 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.view(person, lag_records=1, fresh=True),
     lambda recorder, person: recorder.unreadable(person, keyed=person),
     lambda recorder, person: recorder.partitions(warming=person, live=1),
+    lambda recorder, person: recorder.obligation(ARule(person), person),
+    lambda recorder, person: recorder.pending({(person, person): 1}),
 ]
 REFUSED_BY_TYPE = (AttributeError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError)
 
@@ -274,6 +277,19 @@ def test_a_rulebook_or_a_version_that_names_somebody_is_a_bug(person: str) -> No
     ]:
         with pytest.raises(AssertionError):
             Recorder(CollectorRegistry(), book, version=version, started_at=START)
+
+
+def test_duties_are_counted_by_status_and_those_in_doubt_are_gone_when_they_are_settled() -> None:
+    duty = ARule("cnpipl.art47.erasure")
+    board = Board(ARulebook(duties=(duty,)))
+    assert board.value("obligations_total", rule_id=duty.id, status="breached") == 0
+    assert board.value("violations_total", rule_id=duty.id, level="high", standing="in_force") == 0
+    board.recorder.obligation(duty, "breached", 2)
+    board.recorder.pending({(duty.id, "feed_behind"): 3})
+    assert board.value("obligations_total", rule_id=duty.id, status="breached") == 2
+    assert board.value("duties_undetermined", rule_id=duty.id, reason="feed_behind") == 3
+    board.recorder.pending({})
+    assert board.value("duties_undetermined", rule_id=duty.id, reason="feed_behind") is None
 
 
 def test_every_public_way_into_the_recorder_was_tried() -> None:

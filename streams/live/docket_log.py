@@ -1,0 +1,129 @@
+"""Between the docket and its topics: what is entered, said and counted, as messages, and back.
+
+Rules:
+1. A case goes to the partition of whoever holds the key of the duty: the person, or the controller.
+2. What was said is on a log too, after it was said: a worker that takes a key over says again what no log shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+
+from schemas.contract import Message
+from schemas.tally import CaseTally, StoredTally, WindowTally
+from schemas.topics import TopicName
+from schemas.verdict import Obligation as ObligationMessage
+from streams.core.docket import Docket, Standing, holder_of
+from streams.core.entry import Entry
+from streams.core.instant import NEVER, micros, moment_of
+from streams.core.obligation import Happening, Status
+from streams.core.partition import partition_of
+from streams.core.violation import statement_of, violation_of
+from streams.core.window import Window
+from streams.live.outbox import Outgoing
+from streams.live.topic_names import TopicNames
+
+
+def tallies(entered: Iterable[Entry], names: TopicNames, partitions: int) -> Iterator[Outgoing]:
+    """The records that enter the cases of a batch with the holders of their keys."""
+    for entry in entered:
+        duty, case = entry.role.duty, entry.case
+        message = CaseTally(
+            rule_id=duty.id,
+            revision=duty.revision,
+            role=case.what,
+            certain=case.known,
+            event_id=case.id,
+            occurred_at=moment_of(case.at),
+            controller_id=str(case.parts["controller"]),
+            subject_ref=case.parts.get("subject"),
+            site_id=case.parts.get("site"),
+            purpose_id=case.parts.get("purpose"),
+            device_id=case.parts.get("device"),
+            authority_id=case.parts.get("authority"),
+            match_event_id=case.parts.get("event"),
+        )
+        yield _outgoing(names[TopicName.TALLIES], holder_of(duty, case).id, message, partitions)
+
+
+def stored_tallies(docket: Docket, partition: int, names: TopicNames, partitions: int) -> Iterator[Outgoing]:
+    """The records that tell the owners of controllers how many persons of this partition they store."""
+    for zone, controller, year, counts in docket.stored.take_parts():
+        message = StoredTally(
+            controller_id=controller,
+            partition=partition,
+            timezone=zone,
+            year=year,
+            days=tuple(day.timetuple().tm_yday for day, _ in counts),
+            persons=tuple(count for _, count in counts),
+        )
+        yield _outgoing(names[TopicName.TALLIES], controller, message, partitions)
+
+
+def _outgoing(topic: str, key: str, message: Message, partitions: int) -> Outgoing:
+    return Outgoing(topic, partition_of(key, partitions), key.encode(), message.to_json())
+
+
+def breaches(found: Iterable[Standing], partition: int, names: TopicNames) -> Iterator[Outgoing]:
+    """The violations of what is breached, or contested by a record that came too late."""
+    for standing in found:
+        if standing.status is Status.BREACHED or standing.contested:
+            violation = violation_of(standing)
+            key = violation.violation_id.encode()
+            yield Outgoing(names[TopicName.VIOLATIONS], partition, key, violation.to_json())
+
+
+def memories(found: Iterable[Standing], partition: int, names: TopicNames) -> Iterator[Outgoing]:
+    """What is written of what was said, once the broker has the violations: what is remembered is not said again."""
+    for standing in found:
+        topic = names[TopicName.TALLIES if isinstance(standing, Window) else TopicName.OBLIGATIONS]
+        key = standing.controller if isinstance(standing, Window) else standing.id
+        yield Outgoing(topic, partition, key.encode(), _remembered(standing).to_json())
+
+
+def _remembered(standing: Standing) -> Message:
+    if not isinstance(standing, Window):
+        return statement_of(standing)
+    return WindowTally(
+        rule_id=standing.rule.id,
+        revision=standing.rule.revision,
+        controller_id=standing.controller,
+        window_id=standing.id,
+        occurred_at=moment_of(standing.first),
+    )
+
+
+def enter(docket: Docket, partition: int, message: CaseTally | StoredTally | WindowTally) -> None:
+    """Take a tally in; what this partition told of its own persons it knows better itself."""
+    match message:
+        case CaseTally():
+            docket.enter(f"{message.rule_id}@{message.revision}", _case(message))
+        case WindowTally():
+            docket.told(message.window_id, Status.BREACHED)
+        case StoredTally() if message.partition != partition:
+            first = date(message.year, 1, 1)
+            days = [first + timedelta(days=day - 1) for day in message.days]
+            counts = list(zip(days, message.persons, strict=True))
+            docket.stored.tell(message.partition, message.timezone, message.controller_id, message.year, counts)
+            docket.look_at(message.controller_id)
+
+
+def remember(docket: Docket, message: ObligationMessage) -> None:
+    """Learn that the state of a duty was said."""
+    docket.told(message.obligation_id, Status(message.status))
+
+
+def _case(message: CaseTally) -> Happening:
+    parts: dict[str, str | None] = {
+        "controller": message.controller_id,
+        "subject": message.subject_ref,
+        "site": message.site_id,
+        "purpose": message.purpose_id,
+        "device": message.device_id,
+        "authority": message.authority_id,
+    }
+    if message.match_event_id is not None:
+        parts["event"] = message.match_event_id
+    at = micros(message.occurred_at)
+    return Happening(message.role, message.event_id, at, NEVER, {}, parts, message.certain)
