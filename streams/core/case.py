@@ -72,10 +72,12 @@ HELPERS: Mapping[str, pl.DataType] = {
     "purpose_operations": pl.List(pl.String()),
     "purpose_attributes": pl.List(pl.String()),
     "authority_targets": pl.List(pl.String()),
+    "excused_rules": pl.List(pl.String()),
+    "perhaps_excused_rules": pl.List(pl.String()),
     **{attested(fact.name): COLUMN_TYPES[fact.type] for fact in ATTESTABLE},
 }
-"""Columns of a context that are no facts: the device's site, what a purpose allows, whom an authority names, and what
-is attested for events that do not say it."""
+"""Columns of a context that are no facts: the device's site, what a purpose allows, whom an authority names, which
+rules instruments excuse, and what is attested for events that do not say it."""
 
 AGREED = State(
     forms=("separate",),

@@ -104,7 +104,7 @@ class Compiler:
             for index, each in enumerate(self.shape.exceptions if excused else ())
         )
         asked = (name for each in (condition, *(excuse.condition for excuse in excuses)) for name in each.facts)
-        fields = self.always | {"id": rule_id} | changed
+        fields = self.always | {"id": rule_id, "excusable": self.shape.excusable} | changed
         return Rule(**fields, judges=judges, condition=condition, excuses=excuses, facts=tuple(dict.fromkeys(asked)))
 
     def _deadline(self) -> DeadlineRule:

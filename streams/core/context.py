@@ -44,7 +44,7 @@ class Combination(NamedTuple):
 class Context:
     """Facts by name, the unknown sources with their reasons, the sources that rest on absence, the records used."""
 
-    __slots__ = ("absent", "attested", "facts", "records", "why")
+    __slots__ = ("absent", "attested", "excused_by", "facts", "records", "why")
 
     def __init__(self) -> None:
         self.facts: dict[str, object] = {}
@@ -53,6 +53,8 @@ class Context:
         self.records: dict[Source, tuple[str, ...]] = {}
         self.attested: dict[str, tuple[str, ...]] = {}
         """The attestations behind each fact that is attested."""
+        self.excused_by: dict[str, tuple[str, ...]] = {}
+        """By rule id, the exception records that excuse it."""
 
     def missing(self, source: Source, found: Found) -> None:
         """Note that the record of `source` is not there, or why that cannot be said."""
@@ -252,6 +254,7 @@ def edges(registry: Registry, combination: Combination) -> list[int]:
     things |= {("site", device.site_id) for device in devices}
     things |= {("purpose", combination.purpose_id or ""), ("authority", combination.authority_id or "")}
     things |= {("exception", combination.exception_id or ""), ("gallery", combination.reference_database_id or "")}
+    things |= {("exception", thing) for thing in registry.owned("exception", combination.controller_id)}
     for about in (f"device/{combination.device_id}", f"purpose/{combination.purpose_id}"):
         things |= {("attestation", paper) for paper in registry.paper_ids("attestation", about)}
     for kind in ("notice", "assessment"):

@@ -66,14 +66,15 @@ def authority(
     if wanted.authority_id is None:
         context.facts.update(NO_AUTHORITY)
         return
-    found = registry.find("authority", wanted.authority_id, instant)
+    found = registry.find_instrument("authority", wanted.authority_id, instant)
     paper = found.record
     if not isinstance(paper, AuthorityRecord):
         context.missing(Source.AUTHORITY, found)
         context.facts.update({} if found.why else NO_AUTHORITY)
+        context.facts.update(_later(registry, wanted.authority_id, instant))
         return
     context.used(Source.AUTHORITY, paper)
-    context.facts.update(_said_by(paper, instant))
+    context.facts.update(_said_by(paper), **_later(registry, wanted.authority_id, instant))
     in_scope = _in_scope(paper, wanted, device)
     granted = paper.status == "granted" and paper.evidence_ref is not None
     context.facts["authority_in_scope"] = in_scope
@@ -88,16 +89,22 @@ def authority(
         )
 
 
-def _said_by(paper: AuthorityRecord, instant: int) -> dict[str, object]:
-    """What an authority says of itself, whatever its scope."""
+def _later(registry: Registry, authority_id: str, instant: int) -> dict[str, object]:
+    """What may be recorded afterwards: in urgency use may begin before it is asked for (EU AI Act, Art. 5(3))."""
+    paper = registry.find("authority", authority_id, instant).record
+    if not isinstance(paper, AuthorityRecord):
+        return {}
     asked = paper.requested_at is not None and paper.requested_at <= moment_of(instant)
+    return {"authority_urgent": bool(paper.urgent), "authority_requested": asked}
+
+
+def _said_by(paper: AuthorityRecord) -> dict[str, object]:
+    """What an authority says of itself, whatever its scope."""
     return {
         "authority_registered": True,
         "authority_status": paper.status,
         "authority_type": paper.authority_type,
         "authority_objective": paper.objective,
-        "authority_urgent": bool(paper.urgent),
-        "authority_requested": asked,
         "authority_offence_annex_ii": paper.offence_annex_ii,
         "authority_max_penalty_years": paper.max_penalty_years,
         "authority_fria": paper.fria_ref is not None,
@@ -114,24 +121,53 @@ def _said_by(paper: AuthorityRecord, instant: int) -> dict[str, object]:
 def exception(
     context: Context, registry: Registry, wanted: Combination, device: DeviceRecord | None, instant: int
 ) -> None:
-    """The exception record that the message names."""
+    """The exception record that the message names, and the rules that instruments in force excuse, named or not."""
+    _excused(context, registry, wanted, device, instant)
     if wanted.exception_id is None:
         context.facts["exception_evidenced"] = False
         return
-    found = registry.find("exception", wanted.exception_id, instant)
+    found = registry.find_instrument("exception", wanted.exception_id, instant)
     paper = found.record
     if not isinstance(paper, ExceptionRecord):
         context.missing(Source.EXCEPTION, found)
         context.facts.update({} if found.why else {"exception_evidenced": False})
         return
     context.used(Source.EXCEPTION, paper)
-    in_scope = _in_scope(paper, wanted, device)
-    if in_scope and paper.purpose_ids:
-        in_scope = wanted.purpose_id in paper.purpose_ids
+    in_scope = _covers(paper, wanted, device)
     if in_scope is None and paper.evidence_ref is not None:
         context.follow(Source.EXCEPTION, Source.DEVICE)
     else:
         context.facts["exception_evidenced"] = bool(in_scope) and paper.evidence_ref is not None
+
+
+def _excused(
+    context: Context, registry: Registry, wanted: Combination, device: DeviceRecord | None, instant: int
+) -> None:
+    """By rule, the evidenced exception records in force that cover a case; and the rules of which that is not known."""
+    surely: dict[str, list[str]] = {}
+    perhaps: set[str] = set()
+    for thing in registry.owned("exception", wanted.controller_id):
+        found = registry.find_instrument("exception", thing, instant)
+        if found.why is not None:
+            papers = [each for each in registry.statements("exception", thing) if isinstance(each, ExceptionRecord)]
+            perhaps.update(rule for paper in papers for rule in paper.rule_ids)
+        elif isinstance(found.record, ExceptionRecord) and found.record.evidence_ref is not None:
+            covers = _covers(found.record, wanted, device)
+            if covers is None:
+                perhaps.update(found.record.rule_ids)
+            for rule in found.record.rule_ids if covers else ():
+                surely.setdefault(rule, []).append(found.record.record_id)
+    context.excused_by = {rule: tuple(sorted(papers)) for rule, papers in surely.items()}
+    context.facts["excused_rules"] = tuple(sorted(surely))
+    context.facts["perhaps_excused_rules"] = tuple(sorted(perhaps - surely.keys()))
+
+
+def _covers(paper: ExceptionRecord, wanted: Combination, device: DeviceRecord | None) -> bool | None:
+    """Whether an exception covers a case; None where only the device's record could tell."""
+    in_scope = _in_scope(paper, wanted, device)
+    if in_scope is not False and paper.purpose_ids and wanted.purpose_id not in paper.purpose_ids:
+        return False
+    return in_scope
 
 
 def _in_scope(

@@ -5,8 +5,10 @@ Rules:
    another one already says that the rule does not apply.
 2. TRUE is a violation, or excused where an exception holds; FALSE is clear; unknown is undetermined. A violation whose
    exception is unknown is undetermined too: it is neither clear nor open.
-3. A rule that fails gives `undetermined` for all its cases and stops no other rule.
-4. `judge_row` says the same of one row by the interpreter; the tests hold the two together.
+3. An exception record that covers a case excuses the violation of the rules it names, unless the rule suffers none
+   (`excusable: false`); where it is not known whether one covers it, the violation is undetermined.
+4. A rule that fails gives `undetermined` for all its cases and stops no other rule.
+5. `judge_row` says the same of one row by the interpreter; the tests hold the two together.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ class Verdicts:
                 found[rule, Unknown.RULE_FAILED.value] = counts[Outcome.UNDETERMINED]
                 continue
             open_cases = self.cases.filter(self.outcomes[rule.column] == Outcome.UNDETERMINED.value)
-            reasons = open_cases.select(_reason(rule)).to_series().value_counts()
+            reasons = open_cases.select(_reason(rule, "perhaps_excused_rules" in open_cases.columns)).to_series().value_counts()
             for reason, count in reasons.iter_rows():
                 found[rule, reason] += count
         return found
@@ -99,6 +101,8 @@ class Verdicts:
         for name in _asked(rule):
             if _is_open(row[name]):
                 return str(row.get(why(FACTS[name].source)) or Unknown.NOT_REPORTED.value)
+        if rule.id in (row.get("perhaps_excused_rules") or ()):  # type: ignore[operator]  # the contract of a case row
+            return str(row.get(why(Source.DEVICE)) or Unknown.RECORD_UNREADABLE.value)
         return Unknown.NOT_REPORTED.value
 
 
@@ -146,7 +150,21 @@ def _outcomes(cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     rest = [_constant(rule, Outcome.NOT_APPLICABLE, cases.height) for rule, scope in scopes.items() if scope in nowhere]
     # A frame without columns has no height, so nothing can be put beside it.
     outcomes = cases.hstack(masks).select(judged).hstack(rest) if judged else pl.DataFrame(rest)
-    return outcomes.select([rule.column for rule in rules])
+    return _with_instruments(outcomes.select([rule.column for rule in rules]), cases, rules)
+
+
+def _with_instruments(outcomes: pl.DataFrame, cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+    """The outcomes with the violations excused that exception records cover: a rare thing, so its columns are rare."""
+    if "excused_rules" not in cases.columns:
+        return outcomes
+    changed = outcomes
+    for column, outcome in (("perhaps_excused_rules", Outcome.UNDETERMINED), ("excused_rules", Outcome.EXCUSED)):
+        named = set(cases[column].explode(empty_as_null=True).drop_nulls().unique())
+        for rule in (rule for rule in rules if rule.excusable and rule.id in named):
+            covered = (outcomes[rule.column] == Outcome.VIOLATION.value) & cases[column].list.contains(rule.id)
+            values = pl.select(pl.when(covered).then(_code(outcome)).otherwise(changed[rule.column])).to_series()
+            changed = changed.with_columns(values.alias(rule.column))
+    return changed
 
 
 def _lists(cases: pl.DataFrame) -> Lists:
@@ -269,9 +287,12 @@ def _sums(rules: tuple[Rule, ...]) -> list[pl.Expr]:
 
 
 @lru_cache(maxsize=4_096)
-def _reason(rule: Rule) -> pl.Expr:
+def _reason(rule: Rule, instruments: bool) -> pl.Expr:
     """Why an undetermined case is: the reason of the first fact asked that is unknown, be it in part."""
     reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
+    if instruments:
+        unclear = pl.coalesce(why(Source.DEVICE), pl.lit(Unknown.RECORD_UNREADABLE.value))
+        reasons.append(pl.when(pl.col("perhaps_excused_rules").list.contains(rule.id)).then(unclear))
     return pl.coalesce(*reasons, pl.lit(Unknown.NOT_REPORTED.value)).alias("reason")
 
 
@@ -304,7 +325,17 @@ def judge_row(rule: Rule, row: Mapping[str, object]) -> Outcome:
     excused = [interpret(excuse.condition.root, row) for excuse in rule.excuses]
     if True in excused:
         return Outcome.EXCUSED
-    return Outcome.UNDETERMINED if None in excused else Outcome.VIOLATION
+    if None in excused:
+        return Outcome.UNDETERMINED
+    return _by_instrument_row(rule, row)
+
+
+def _by_instrument_row(rule: Rule, row: Mapping[str, object]) -> Outcome:
+    """What exception records make of a violation."""
+    excused, perhaps = row.get("excused_rules") or (), row.get("perhaps_excused_rules") or ()
+    if rule.excusable and rule.id in excused:  # type: ignore[operator]  # the contract of a case row
+        return Outcome.EXCUSED
+    return Outcome.UNDETERMINED if rule.excusable and rule.id in perhaps else Outcome.VIOLATION  # type: ignore[operator]
 
 
 def _applies_row(rule: Rule, row: Mapping[str, object]) -> bool | None:

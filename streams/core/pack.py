@@ -205,6 +205,8 @@ class RuleShape(Shape):
     """What kind of case; a deadline, and a count of stored persons, has none."""
     condition: Prose | None = None
     exceptions: tuple[ExceptionClause, ...] = ()
+    excusable: bool = True
+    """False: no exception record excuses it, whatever it says."""
     per: Per
     annotations: Annotations
     revision: Annotated[int, Field(ge=1)] = 1

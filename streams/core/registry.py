@@ -3,7 +3,10 @@
 Rules:
 1. A registry is a pure fold over registry records; only an unreadable record makes their order matter, because it
    leaves its key unknown until a readable one of the same key comes.
-2. `revision` rises whenever an answer may change; heartbeats of feeds do not raise it.
+2. An exception or an authority never reaches back before it was recorded: `find_instrument` gives it from then on, and
+   a correction of it from the instant at which the correction was recorded. Where nobody says when something was
+   recorded (a file does not), `valid_from` counts.
+3. `revision` rises whenever an answer may change; heartbeats of feeds do not raise it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,19 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple, TypeVar, cast
 
-from schemas.registry import AssessmentRecord, AttestationRecord, FeedRecord, NoticeRecord, RegistryRecord
+from schemas.registry import (
+    AssessmentRecord,
+    AttestationRecord,
+    AuthorityRecord,
+    ExceptionRecord,
+    FeedRecord,
+    NoticeRecord,
+    RegistryRecord,
+)
 from streams.core.facts import Unknown
 from streams.core.feed import Feeds
 from streams.core.instant import NEVER, micros
+from streams.core.instrument import Instrument
 from streams.core.timeline import Statement, Timeline
 
 Record = TypeVar("Record", bound=RegistryRecord)
@@ -30,10 +42,11 @@ class Found(NamedTuple):
 class Registry:
     """All registry records up to some frontier."""
 
-    __slots__ = ("_owned", "_papers", "_things", "_unreadable", "changes", "feeds", "revision")
+    __slots__ = ("_instruments", "_owned", "_papers", "_things", "_unreadable", "changes", "feeds", "revision")
 
     def __init__(self) -> None:
         self._things: dict[str, Timeline[RegistryRecord]] = {}
+        self._instruments: dict[str, Instrument] = {}
         self._papers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._owned: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._unreadable: set[str] = set()
@@ -42,13 +55,17 @@ class Registry:
         self.changes: list[tuple[str, str]] = []
         """Kind and controller of every record that changed something, in the order in which they came."""
 
-    def add(self, record: RegistryRecord) -> None:
-        """Take a record in; the same record again changes nothing."""
+    def add(self, record: RegistryRecord, recorded_at: int | None = None) -> None:
+        """Take a record in that was recorded at an instant (microseconds); the same record again changes nothing."""
         if isinstance(record, FeedRecord):
             self.feeds.add(record)
             return
         timeline = self._things.setdefault(record.key, Timeline())
-        changed = timeline.add(_statement(record))
+        statement = _statement(record)
+        changed = timeline.add(statement)
+        if isinstance(record, ExceptionRecord | AuthorityRecord):
+            instrument = self._instruments.setdefault(record.key, Instrument())
+            changed = instrument.add(statement, statement.valid_from if recorded_at is None else recorded_at) or changed
         self._owned[record.kind, owner_of(record)].add(record.id)  # type: ignore[attr-defined]
         if isinstance(record, NoticeRecord | AssessmentRecord):
             for purpose_id in record.purpose_ids:
@@ -81,6 +98,15 @@ class Registry:
         if timeline.conflicting:
             return Found(why=Unknown.CONFLICT)
         statement = timeline.in_force(instant)
+        return Found(None if statement is None else statement.content)
+
+    def find_instrument(self, kind: str, thing: str, instant: int) -> Found:
+        """The exception or authority in force at `instant`, as far as it had been recorded by then."""
+        found = self.find(kind, thing, instant)
+        instrument = self._instruments.get(f"{kind}/{thing}")
+        if found.why is not None or instrument is None:
+            return found
+        statement = instrument.in_force(instant)
         return Found(None if statement is None else statement.content)
 
     def papers(self, kind: str, purpose_id: str, instant: int) -> tuple[list[RegistryRecord], Unknown | None]:
@@ -126,7 +152,9 @@ class Registry:
     def instants(self, kind: str, thing: str) -> set[int]:
         """The instants at which `find` may change its answer."""
         timeline = self._things.get(f"{kind}/{thing}")
-        return timeline.instants() if timeline is not None else set()
+        instrument = self._instruments.get(f"{kind}/{thing}")
+        edges = timeline.instants() if timeline is not None else set()
+        return edges | (instrument.instants() if instrument is not None else set())
 
     def __len__(self) -> int:
         return len(self._things)

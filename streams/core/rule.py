@@ -103,6 +103,8 @@ class Rule(AnyRule):
     excuses: tuple[Excuse, ...] = ()
     facts: tuple[str, ...]
     """Every fact that its condition and excuses ask, in order of first use."""
+    excusable: bool = True
+    """Whether an exception record may excuse it."""
 
     @property
     def kind(self) -> CaseKind:

@@ -34,7 +34,7 @@ from streams.core.rule import (
 )
 from streams.errors import Place, RulebookError, RulebookErrors
 
-SEMANTICS = "1"
+SEMANTICS = "2"
 """Raised when the same rules over the same facts would give another verdict: a change of judge, facts or language."""
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,7 @@ def _case(rule: Rule) -> dict[str, object]:
     return {
         "judges": rule.judges,
         "condition": to_sql(rule.condition.root),
+        "excusable": rule.excusable,
         "excuses": [[excuse.name, to_sql(excuse.condition.root)] for excuse in rule.excuses],
     }
 

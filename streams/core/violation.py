@@ -17,7 +17,7 @@ from typing import Any, Literal
 from schemas.verdict import Obligation as ObligationMessage
 from schemas.verdict import Violation
 from streams.core.case import COMBINATION, Views
-from streams.core.context import Combination, index_at
+from streams.core.context import Combination, Context, index_at
 from streams.core.facts import FACTS, Source
 from streams.core.instant import micros, moment_of
 from streams.core.interpreter import interpret
@@ -53,7 +53,7 @@ def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
         revision=rule.revision,
         level=rule.level,
         standing="what_if" if rule.standing == "what_if" else "in_force",
-        excused_by=tuple(each.name for each in rule.excuses if excused and interpret(each.condition.root, row) is True),
+        excused_by=_excused_by(rule, row, views) if excused else (),
         event_id=row["event_id"],
         event_version=row["event_version"],
         event_kind=verdicts.kind.value,
@@ -67,6 +67,18 @@ def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
     )
 
 
+def _excused_by(rule: Rule, row: dict[str, Any], views: Views) -> tuple[str, ...]:
+    """The names of the rule's exceptions that hold, and the exception records that cover the case."""
+    named = [each.name for each in rule.excuses if interpret(each.condition.root, row) is True]
+    papers = _context(row, views).excused_by.get(rule.id, ()) if rule.excusable else ()
+    return (*named, *(f"exception:{paper}" for paper in papers))
+
+
+def _context(row: dict[str, Any], views: Views) -> Context:
+    segments = views.contexts.segments(views.registry, Combination(*(row[name] for name in COMBINATION)))
+    return views.contexts.rows[index_at(segments, micros(row["occurred_at"]))]
+
+
 def deciding_records(rule: Rule, row: dict[str, Any], views: Views) -> tuple[str, ...]:
     """The ids of the records in force behind the facts that a rule asks of a case, sorted."""
     sources = {FACTS[name].source for name in rule.facts}
@@ -75,10 +87,10 @@ def deciding_records(rule: Rule, row: dict[str, Any], views: Views) -> tuple[str
     if rule.controller_types:
         sources.add(Source.CONTROLLER)
     instant = micros(row["occurred_at"])
-    segments = views.contexts.segments(views.registry, Combination(*(row[name] for name in COMBINATION)))
-    context = views.contexts.rows[index_at(segments, instant)]
+    context = _context(row, views)
     found = {record for source in sources for record in context.records.get(source, ())}
     found |= {record for name in rule.facts for record in context.attested.get(name, ())}
+    found |= set(context.excused_by.get(rule.id, ()) if rule.excusable else ())
     return tuple(sorted(found | set(_subject_records(sources, row, views, instant))))
 
 

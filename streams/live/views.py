@@ -263,7 +263,7 @@ class LiveViews:
                 if isinstance(read, FeedRecord) and not SUBJECT_KINDS.isdisjoint(read.covers):
                     self._heartbeats.append((came, read))
                 else:
-                    registry.add(read)
+                    registry.add(read, record.timestamp * 1_000)
             except ContractError:
                 key = _text(record.key)
                 self._recorder.unreadable(TopicName.REGISTRY, keyed=key is not None)

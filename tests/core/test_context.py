@@ -157,6 +157,8 @@ def test_everything_on_record_gives_every_fact_and_the_records_behind_it() -> No
         "authority_basis": "public_security",
         "authority_requested_by_subject": False,
         **PAPER,
+        "excused_rules": ("core.purpose.drift",),
+        "perhaps_excused_rules": (),
         "gallery_registered": True,
         "gallery_provenance": "enrolment",
         "gallery_criteria": (),

@@ -146,7 +146,13 @@ registry_records: st.SearchStrategy[RegistryRecord] = st.one_of(
         fact=st.sampled_from(["timing", "original_image_retained", "inferred_attributes", "necessary_for_service"]),
         value=st.sampled_from([True, False, "realtime", ["race"]]),
     ),
-    _thing("exception", ("excuse-1",), purpose_ids=st.just([]) | _words(PURPOSES, max_size=1), **_scopes),
+    _thing(
+        "exception",
+        ("excuse-1",),
+        rule_ids=_words(("core.purpose.drift", "cnpipl.art13.consent", "cn2025.art13.private-space"), min_size=1),
+        purpose_ids=st.just([]) | _words(PURPOSES, max_size=1),
+        **_scopes,
+    ),
 )
 """Registry records of every kind that gives facts."""
 
