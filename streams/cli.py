@@ -24,6 +24,7 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 from schemas.topics import TopicName
+from streams.core.blind_spot import BlindSpots
 from streams.core.instant import micros
 from streams.core.rulebook import Rulebook
 from streams.errors import ConsentinelError, InputError, Place, RulebookError
@@ -36,6 +37,8 @@ from streams.packs import rulebook
 from streams.rule_commands import rules
 from streams.screen import CLEAN, FINDINGS, INPUT_ERROR, RULE_ERROR, say, say_bad_lines, show
 from streams.settings import load_settings
+
+BLIND_SPOTS_SHOWN = 20
 
 app = typer.Typer(
     name="consentinel",
@@ -162,6 +165,7 @@ def judge(
     say(f"{offline.judged} events judged by rulebook {book.digest[:12]}, {open_violations} violations in force")
     if reasons:
         say("undetermined: " + ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()))
+    _say_blind_spots(offline.blind_spots)
     say_bad_lines(offline.bad_lines)
     raise typer.Exit(INPUT_ERROR if offline.bad_lines else FINDINGS if open_violations else CLEAN)
 
@@ -184,6 +188,17 @@ def explain(
     say(f"explained by rulebook {book.digest[:12]}")
     say_bad_lines(offline.bad_lines)
     raise typer.Exit(INPUT_ERROR if offline.bad_lines else CLEAN)
+
+
+def _say_blind_spots(spots: BlindSpots) -> None:
+    """What devices never deliver, and what to supply: a line for each device and fact, with the rules that ask it."""
+    asking: dict[tuple[str, str, str], list[str]] = {}
+    for spot, _ in spots:
+        asking.setdefault((spot.device_id, spot.fact, spot.supply), []).append(spot.rule_id)
+    for device, fact, supply in list(asking)[:BLIND_SPOTS_SHOWN]:
+        say(f"blind spot: {device} never tells {fact} to {', '.join(asking[device, fact, supply])}. {supply}")
+    if len(asking) > BLIND_SPOTS_SHOWN:
+        say(f"and {len(asking) - BLIND_SPOTS_SHOWN} more blind spots")
 
 
 def _summary(book: Rulebook, outcomes: Counter[tuple[str, str]]) -> Table:

@@ -89,7 +89,8 @@ class Verdicts:
                 found[rule, Unknown.RULE_FAILED.value] = counts[Outcome.UNDETERMINED]
                 continue
             open_cases = self.cases.filter(self.outcomes[rule.column] == Outcome.UNDETERMINED.value)
-            reasons = open_cases.select(_reason(rule, "perhaps_excused_rules" in open_cases.columns)).to_series().value_counts()
+            instruments = "perhaps_excused_rules" in open_cases.columns
+            reasons = open_cases.select(_reason(rule, instruments)).to_series().value_counts()
             for reason, count in reasons.iter_rows():
                 found[rule, reason] += count
         return found
@@ -294,6 +295,14 @@ def _reason(rule: Rule, instruments: bool) -> pl.Expr:
         unclear = pl.coalesce(why(Source.DEVICE), pl.lit(Unknown.RECORD_UNREADABLE.value))
         reasons.append(pl.when(pl.col("perhaps_excused_rules").list.contains(rule.id)).then(unclear))
     return pl.coalesce(*reasons, pl.lit(Unknown.NOT_REPORTED.value)).alias("reason")
+
+
+@lru_cache(maxsize=4_096)
+def first_open(rule: Rule) -> tuple[pl.Expr, pl.Expr]:
+    """Of an undetermined case the first fact asked that is unknown, as `fact`, and why it is, as `reason`."""
+    named = [pl.when(_is_open_column(name)).then(pl.lit(name)) for name in _asked(rule)]
+    reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
+    return pl.coalesce(*named).alias("fact"), pl.coalesce(*reasons).alias("reason")
 
 
 def _is_open_column(name: str) -> pl.Expr:

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple, TypeVar, cast
 
 from schemas.registry import (
@@ -117,6 +118,14 @@ class Registry:
             hidden = Unknown.RECORD_UNREADABLE
         papers = [each.record for each in found if each.record is not None]
         return [paper for paper in papers if purpose_id in cast("NoticeRecord", paper).purpose_ids], hidden
+
+    def instruments(self) -> Iterator[tuple[str, int, int]]:
+        """Key, first instant and end of what each exception and authority says now; NEVER where it has no end."""
+        for key in sorted(self._instruments):
+            timeline = self._things[key]
+            if not timeline.conflicting and key not in self._unreadable:
+                for statement in timeline:
+                    yield key, statement.valid_from, statement.valid_until
 
     def attestations(self, about: str, instant: int) -> list[AttestationRecord]:
         """The attestations about a device or purpose, `kind/id`, in force at `instant`."""

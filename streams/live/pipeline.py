@@ -15,6 +15,7 @@ heartbeats that would settle it, at most `hold_seconds` after it was recorded. R
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from math import inf
@@ -26,6 +27,7 @@ import structlog
 from faust.types import TP
 
 from schemas.topics import TopicName
+from streams.core.blind_spot import BlindSpots
 from streams.core.case import KINDS
 from streams.errors import DeliveryError
 from streams.live.batch import Batch, Judged, judge_batch, open_batch, span
@@ -106,6 +108,7 @@ class Pipeline:
         self._on_failure = on_failure
         self._shares: dict[TP, Share] = {}
         self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
+        self._blind_spots = BlindSpots()
         self.progress_at = monotonic()
 
     # -- what the worker calls ----------------------------------------------------------------------------------------
@@ -269,7 +272,10 @@ class Pipeline:
             recorder.rejected(topic, reason, count)
         for verdicts in judged.verdicts:
             recorder.verdicts(verdicts)
+            for spot in self._blind_spots.see(verdicts):
+                log.info("blind_spot", rule=spot.rule_id, device=spot.device_id, fact=spot.fact, supply=spot.supply)
             recorder.since_event(now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6)
+        recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
         for rule, count in judged.violations.items():
             recorder.violation(rule, count)
         recorded = pl.Series([record.timestamp for record in batch.run.records], dtype=pl.Float64)

@@ -30,6 +30,7 @@ from schemas.subject import SUBJECT, SubjectRecord
 from schemas.topics import TopicName
 from schemas.vocabulary import SubjectKind
 from streams.core.case import Views
+from streams.core.expiry import Expiry, expiries
 from streams.core.partition import partitions_of
 from streams.core.subject_history import Asked, Histories
 from streams.live.judging_thread import JudgingThread
@@ -157,6 +158,10 @@ class LiveViews:
         """For how many seconds each feed has broken its promise, by id; 0 for one that keeps it."""
         behind = await self._thread.run(self._shared.registry.feeds.behind, round(now * 1e6))
         return {feed: micros / 1e6 for feed, micros in behind.items()}
+
+    async def expiries(self, now: float) -> list[Expiry]:
+        """How near every exception and authority is to its end."""
+        return await self._thread.run(expiries, self._shared.registry, round(now * 1e6))
 
     async def outlook(self, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int) -> Outlook:
         """What is known about `instant` at `now` (microseconds), as far as both logs are read."""

@@ -13,6 +13,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from time import monotonic, time
@@ -25,6 +26,8 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import TopicName
+from streams.core.expiry import Expiry, Stage
+from streams.core.instant import moment_of
 from streams.core.rulebook import Rulebook
 from streams.errors import ConsentinelError
 from streams.live.broker_wait import partitions_of_broker
@@ -115,6 +118,7 @@ class WorkerApp(RunApp):
         self._plan = plan
         self.pipeline: Pipeline | None = None
         self.refusal: ConsentinelError | None = None
+        self._expiries_told: set[Expiry] = set()
         self.duties: Duties | None = None
         self._outbox: Outbox | None = None
         self._web = WebServer(self.recorder, self, host=settings.web_host, port=settings.web_port)
@@ -236,9 +240,18 @@ class WorkerApp(RunApp):
                 known = sum(each or 0 for each in behind)
                 self.recorder.view(topic, lag_records=known, fresh=all(self._fresh(reader) for reader in readers))
             self.recorder.feeds(await self.views.feeds_behind(time()))
+            self._tell_expiries(await self.views.expiries(time()))
             for tp in self.pipeline.tps() if self.pipeline is not None else ():
                 if (lag := self._lag(tp)) is not None:
                     self.recorder.lag(self._bare(tp.topic), tp.partition, lag)
+
+    def _tell_expiries(self, found: list[Expiry]) -> None:
+        """Count instruments by stage, and say once of each that it is about to end or has ended."""
+        self.recorder.instruments(Counter((each.key.partition("/")[0], each.stage.value) for each in found))
+        for each in found:
+            if each.stage is not Stage.IN_FORCE and each not in self._expiries_told:
+                log.warning("instrument_ends", stage=each.stage, instrument=each.key, end=str(moment_of(each.end)))
+        self._expiries_told = {each for each in found if each.stage is not Stage.IN_FORCE}
 
     def _lag(self, tp: TP) -> int | None:
         end, position = self.run_consumer.log_end(tp), self.run_consumer.next_offset(tp)

@@ -16,6 +16,7 @@ from typing import get_args
 from schemas.contract import Reason
 from schemas.topics import TopicName
 from schemas.vocabulary import Level
+from streams.core.expiry import Stage
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome
 
@@ -148,6 +149,19 @@ VERDICTS = _counter(
     RULE_ID,
     Label("outcome", tuple(outcome.word for outcome in Outcome), "closed"),
 )
+BLIND_SPOTS = _gauge(
+    "blind_spots",
+    "blind spots",
+    "Facts that a device never delivers, by the rule that asks; the journal names device, fact and what to supply.",
+    RULE_ID,
+)
+INSTRUMENTS = _gauge(
+    "instruments",
+    "instruments",
+    "Exceptions and authorities that have begun, by how near their end is; `expiring` is within two weeks.",
+    Label("kind", ("exception", "authority"), "closed"),
+    Label("stage", tuple(Stage), "closed"),
+)
 OBLIGATIONS = _counter(
     "obligations",
     "duties",
@@ -257,6 +271,8 @@ CATALOGUE: tuple[Metric, ...] = (
     VERDICTS,
     VIOLATIONS,
     UNDETERMINED,
+    BLIND_SPOTS,
+    INSTRUMENTS,
     OBLIGATIONS,
     DUTIES_UNDETERMINED,
     REJECTIONS,

@@ -172,6 +172,17 @@ class Recorder:
         for (rule_id, reason), count in found.items():
             gauge.labels(*self._fit(catalogue.DUTIES_UNDETERMINED, (rule_id, reason))).set(count)
 
+    def blind_spots(self, found: Mapping[str, int]) -> None:
+        """How many blind spots each rule has, by its id; rules not named have none."""
+        for rule_id in self._rules | found.keys():
+            if self._fit_open(catalogue.RULE_ID, rule_id) != OTHER:
+                self._gauge(catalogue.BLIND_SPOTS, rule_id).set(found.get(rule_id, 0))
+
+    def instruments(self, found: Mapping[tuple[str, str], int]) -> None:
+        """How many exceptions and authorities there are, by kind and stage."""
+        for kind, stage in product(("exception", "authority"), catalogue.INSTRUMENTS.labels[1].values):
+            self._gauge(catalogue.INSTRUMENTS, kind, stage).set(found.get((kind, stage), 0))
+
     # -- times, in seconds --------------------------------------------------------------------------------------------
 
     def took(self, stage: Stage, seconds: float) -> None:

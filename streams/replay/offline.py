@@ -21,6 +21,7 @@ import polars as pl
 from schemas.contract import ContractError, Interval, parse, time_text
 from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
+from streams.core.blind_spot import BlindSpots
 from streams.core.case import Views, assemble
 from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.docket import Docket, Standing
@@ -64,6 +65,7 @@ class Offline:
     judged: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each rule id said which outcome."""
+    blind_spots: BlindSpots = field(default_factory=BlindSpots)
     latest: int = 0
     """The latest instant that the files tell of."""
 
@@ -119,6 +121,7 @@ class Offline:
 
     def _count(self, verdicts: Verdicts) -> None:
         self.judged += verdicts.cases.height
+        self.blind_spots.see(verdicts)
         for rule, counts in verdicts.counts().items():
             for outcome, count in counts.items():
                 self.outcomes[rule.id, outcome.word] += count

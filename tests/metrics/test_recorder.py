@@ -247,6 +247,8 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.partitions(warming=person, live=1),
     lambda recorder, person: recorder.obligation(ARule(person), person),
     lambda recorder, person: recorder.pending({(person, person): 1}),
+    lambda recorder, person: recorder.blind_spots({person: 1}),
+    lambda recorder, person: recorder.instruments({(person, person): 1}),
 ]
 REFUSED_BY_TYPE = (AttributeError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError)
 
