@@ -73,9 +73,9 @@ wheel: setup  ## build dist/*.whl, and check it installed away from the sources
 
 # Not needed to build: it renews the pins. Hashes, but no address of a registry.
 lock:  ## renew the lock files with uv; ARGS="--upgrade" moves the pins
-	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet $(ARGS) \
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --quiet $(ARGS) \
 		--custom-compile-command "make lock" --extra embedded --output-file requirements.lock
-	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet $(ARGS) \
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --quiet $(ARGS) \
 		--custom-compile-command "make lock" --extra embedded --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## remove what the other targets made
