@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     """One case entered for one duty."""
 
     row: int
-    """The row of the batch, as the column `row` of its frame numbers it."""
+    """The row of the batch, as the column `row` of its frame numbers it where it has one."""
     role: Role
     case: Happening
 
@@ -52,7 +52,7 @@ def _entries(verdicts: Verdicts, roles: Mapping[Rule, Role]) -> Iterator[Entry]:
     columns = [name for name in ("row", "event_id", "occurred_at", *PARTS.values()) if name in verdicts.cases.columns]
     rows = dict(zip(wanted, verdicts.cases.select(columns)[wanted].iter_rows(named=True), strict=True))
     for row, rule, outcome in found:
-        yield Entry(rows[row]["row"], roles[rule], _case(rows[row], roles[rule], outcome is Outcome.VIOLATION))
+        yield Entry(rows[row].get("row", row), roles[rule], _case(rows[row], roles[rule], outcome is Outcome.VIOLATION))
 
 
 def _case(row: dict[str, Any], role: Role, known: bool) -> Happening:

@@ -199,8 +199,8 @@ def _in_place(rule: AnyRule, place: Place | None) -> bool | None:
 def _of_type(rule: AnyRule, parts: Parts, instant: int, around: Surroundings) -> bool | None:
     if not rule.controller_types:
         return True
-    held = around.controller_type(str(parts["controller"]), instant)
-    return None if held is None else held in rule.controller_types
+    held = around.controller(str(parts["controller"]), instant)
+    return None if held is None else held.controller_type in rule.controller_types
 
 
 def _holds(condition: Condition | None, row: Mapping[str, object]) -> bool | None:
@@ -221,6 +221,7 @@ def _own_row(each: Happening) -> dict[str, object]:
 def _row(each: Happening, place: Place | None, around: Surroundings) -> dict[str, object]:
     """The fields of a record and what surrounds it, as conditions name them."""
     purpose = around.purpose(each.parts, each.at)
+    controller = around.controller(str(each.parts["controller"]), each.at)
     ended = None if purpose is None else purpose.valid_until
     days = None if purpose is None else purpose.retention_days
     return {
@@ -229,6 +230,7 @@ def _row(each: Happening, place: Place | None, around: Surroundings) -> dict[str
         "purpose_retention_days": None if days is None else float(days),
         "purpose_category": None if purpose is None else purpose.category,
         "purpose_ended_at": ended,
+        "controller_exemptions": None if controller is None else controller.exemptions,
         **_own_row(each),
     }
 

@@ -68,6 +68,8 @@ OF_PURPOSE: Mapping[str, FactType] = {
     "purpose_ended_at": FactType.TIME,
 }
 """Joined where a record names one purpose."""
+OF_CONTROLLER: Mapping[str, FactType] = {"controller_exemptions": FactType.TEXTS}
+"""Joined always."""
 OF_SITE: Mapping[str, FactType] = {"site_public": FactType.BOOLEAN, "site_kind": FactType.TEXT}
 """Joined where a record stands at a site."""
 
@@ -90,7 +92,7 @@ def own_facts(kind: str) -> dict[str, FactType]:
 
 def facts_of(kind: str) -> dict[str, FactType]:
     """What a condition over a record that opens a duty may ask: its fields, and what surrounds it."""
-    found = own_facts(kind)
+    found = own_facts(kind) | dict(OF_CONTROLLER)
     if "purpose_id" in found:
         found.update(OF_PURPOSE)
     if kind in ("device", "site"):

@@ -15,8 +15,9 @@ from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.contract import ContractError
+from streams.core.facts import FACTS
 from streams.core.instant import moment_of
-from streams.core.rule import AnyRule, PlacedTest
+from streams.core.rule import AnyRule, PlacedTest, WindowRule
 from streams.core.rule_trial import Said, Trial
 from streams.core.rule_world import KEYS, Setting, noon, read_time
 from streams.errors import Place
@@ -111,5 +112,12 @@ def _said(rule: AnyRule, placed: PlacedTest) -> Iterator[Said]:
 def _missing(rule: AnyRule) -> Iterator[Failure]:
     held = {placed.test.shape for placed in rule.tests}
     for shape in SHAPES:
-        if shape not in held:
+        if shape not in held and (shape != "unknown" or _may_be_unknown(rule)):
             yield Failure(rule.id, "its tests", rule.place, f"a case of the shape {shape}", "none")
+
+
+def _may_be_unknown(rule: AnyRule) -> bool:
+    """Whether anything that a rule asks can be unknown; a claim that an event makes or does not make cannot."""
+    if rule.jurisdictions or rule.controller_types or not isinstance(rule, WindowRule) or rule.counts is None:
+        return True
+    return any(FACTS[name].unknown_when != "never" for name in rule.counts.facts)

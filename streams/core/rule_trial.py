@@ -27,7 +27,8 @@ from streams.core.rule_world import Setting, StoredCounts, events, read_time, re
 from streams.core.rulebook import Rulebook, of_rules
 from streams.core.subject_history import Histories
 
-LONG_AFTER = "at + 400 days"
+LONG_AFTER = "at + 150 days"
+"""While the cases are still kept; a longer duty says its own `until`."""
 GRAVEST = (Status.BREACHED, Status.UNDETERMINED, Status.OPEN, Status.FULFILLED)
 WORDS = {
     Status.BREACHED: "violation",

@@ -57,10 +57,10 @@ class Surroundings:
                 found |= dict.fromkeys(site.jurisdictions)
         return Place(tuple(found)) if found else None
 
-    def controller_type(self, controller_id: str, instant: int) -> str | None:
-        """Of what type a controller is; None where it cannot be said."""
+    def controller(self, controller_id: str, instant: int) -> ControllerRecord | None:
+        """The record of a controller; None where there is none, or it cannot be said."""
         record = self.registry.find("controller", controller_id, instant).record
-        return record.controller_type if isinstance(record, ControllerRecord) else None
+        return record if isinstance(record, ControllerRecord) else None
 
     def purpose(self, parts: Parts, instant: int) -> PurposeRecord | None:
         """The record of the purpose that is named, as of an instant."""

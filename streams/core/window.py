@@ -26,6 +26,8 @@ from streams.core.rule import WindowRule
 
 ID_SCHEME = "1"
 FIRST_DAY = date(1970, 1, 1)
+NOWHERE = "unknown"
+"""The key of cases whose site no record names."""
 MEASURED = {"subjects": "subject", "sites": "site"}
 
 
@@ -61,15 +63,19 @@ def window_id(rule: WindowRule, controller: str, key: str, first: int) -> str:
 def windows(rule: WindowRule, entered: Iterable[Happening], until: int) -> Iterator[Window]:
     """Every window of a rule of which something is to be said: breached, or undetermined at its end."""
     found: defaultdict[tuple[str, str, int, int], list[Happening]] = defaultdict(list)
-    for each in entered:
+    for case in entered:
+        each = case
         key = each.parts.get(rule.key)
+        if key is None and rule.key == "site":  # it happened somewhere, and no record says where
+            key, each = NOWHERE, case._replace(known=False)
         if key is not None and each.at <= until:
             found[str(each.parts["controller"]), key, *window_of(rule, each.at)].append(each)
     for (controller, key, first, last), cases in sorted(found.items()):
         status = _status(rule, cases, ended=last < until)
         if status is not None:
             identity = window_id(rule, controller, f"{rule.key}/{key}", first)
-            why = Unknown.NOT_REPORTED if status is Status.UNDETERMINED else None
+            unknown = Unknown.NOT_REGISTERED if key == NOWHERE else Unknown.NOT_REPORTED
+            why = unknown if status is Status.UNDETERMINED else None
             yield Window(rule, identity, status, controller, f"{rule.key}/{key}", first, last, why)
 
 

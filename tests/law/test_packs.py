@@ -11,7 +11,7 @@ from schemas.vocabulary import Level
 from small_world import UNDETERMINED, VIOLATION, a_world, the_law
 from streams.core.facts import CaseKind
 from streams.core.instant import moment_of
-from streams.core.rule import Rule
+from streams.core.rule import AnyRule, Rule
 from streams.core.rulebook import load
 from streams.packs import distributed
 
@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 LEVELS: dict[Level, set[str]] = {
     "critical": {
+        "cnpipl.art47.court-order",
+        "eu.aiact.5-3.request-24h",
+        "us.wa.43386.080.tracking",
         "eu.aiact.26-10.rejected",
         "eu.aiact.26-10.untargeted",
         "eu.aiact.5-1e.scraped-gallery",
@@ -57,6 +60,19 @@ LEVELS: dict[Level, set[str]] = {
         "cnvideo.art08.zone",
     },
     "high": {
+        "cnpipl.art47.erasure",
+        "cn2025.art08.retention",
+        "cn2025.art12.coercion",
+        "cn2025.art15.filing",
+        "cn2023.art12.human-review",
+        "eu.gdpr.12-3.response",
+        "eu.gdpr.17.erasure",
+        "eu.gdpr.5-1e.retention",
+        "eu.aiact.5-2.registration",
+        "eu.aiact.26-10.request-48h",
+        "us.il.15a.retention",
+        "us.tx.503.destroy",
+        "us.wa.19373.delete",
         "eu.aiact.14-5.two-person",
         "eu.aiact.5-2.fria-reg",
         "eu.aiact.5-3.solely",
@@ -97,6 +113,18 @@ LEVELS: dict[Level, set[str]] = {
         "cnpipl.art55.pia",
     },
     "medium": {
+        "core.exception.overuse",
+        "cnpipl.art18.later-notice",
+        "cn2025.art09.archive",
+        "cnvideo.art14.filing",
+        "cnvideo.art17.keep30",
+        "cn2023.art16.filing",
+        "cn2023.art18.bystander",
+        "eu.gdpr.19.recipients",
+        "eu.aiact.5-4.notify",
+        "eu.aiact.26-6.logs",
+        "us.ma.220.quarterly",
+        "us.sf.19b2.inadvertent-log",
         "core.exception.unevidenced",
         "cn2023.art07.sign",
         "cn2025.art13.sign",
@@ -105,7 +133,14 @@ LEVELS: dict[Level, set[str]] = {
         "us.il.15a.policy",
         "us.ma.220.log-fields",
     },
-    "low": {"cn2023.art09.prompt", "us.pdx.3410.verify", "us.wa.19375.enroll"},
+    "low": {
+        "cn2023.art04.nonbiometric-first",
+        "cn2023.art09.prompt",
+        "core.record.missing",
+        "us.pdx.3410.verify",
+        "us.wa.19375.enroll",
+    },
+    "info": {"cn2025.art10.all-fr", "cn2025.art15.near"},
 }
 LAWS = {
     "cn2023": (r"Draft Provisions \(CAC\), Art\. \d+", "8 August 2023, never in force"),
@@ -138,8 +173,11 @@ OWN_DATES = {
     "eu.aiact.14-5.two-person": "2027-12-01T23:00:00+00:00",
     "eu.aiact.26-10.rejected": "2027-12-01T23:00:00+00:00",
     "eu.aiact.26-10.untargeted": "2027-12-01T23:00:00+00:00",
+    "eu.aiact.26-10.request-48h": "2027-12-01T23:00:00+00:00",
+    "eu.aiact.26-6.logs": "2027-12-01T23:00:00+00:00",
     "eu.aiact.50-3.inform": "2026-08-01T22:00:00+00:00",
     "us.tx.503.web-image": "2026-01-01T06:00:00+00:00",
+    "us.wa.19373.delete": "2024-03-31T07:00:00+00:00",
     "us.wa.19373.consent": "2024-03-31T07:00:00+00:00",
     "us.wa.19373.share": "2024-03-31T07:00:00+00:00",
     "us.wa.19375.enroll": "2017-08-01T07:00:00+00:00",
@@ -163,11 +201,11 @@ FIRST_INSTANTS = {
 }
 SHADOWED = {"us.pdx.3410.verify"}
 GUILT = re.compile(r"(?i)\b(unlawful|illegal|guilty|offend|offen[cs]e|crime|culprit|breach(ed)?|violat\w+)\b")
-every_rule = pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in the_law().rules])
+every_rule = pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in the_law().every()])
 
 
 def test_the_rules_are_exactly_these_with_these_levels() -> None:
-    assert {rule.id: rule.level for rule in the_law().rules} == {
+    assert {rule.id: rule.level for rule in the_law().every()} == {
         rule_id: level for level, rule_ids in LEVELS.items() for rule_id in rule_ids
     }
 
@@ -178,7 +216,7 @@ def test_each_pack_loads_alone() -> None:
 
 
 @every_rule
-def test_a_rule_cites_its_law_its_article_and_its_date(rule: Rule) -> None:
+def test_a_rule_cites_its_law_its_article_and_its_date(rule: AnyRule) -> None:
     law, dated = LAWS[rule.pack]
     assert re.match(law, rule.citation)
     assert dated in rule.citation
@@ -187,27 +225,28 @@ def test_a_rule_cites_its_law_its_article_and_its_date(rule: Rule) -> None:
 
 
 @every_rule
-def test_an_exception_cites_its_article(rule: Rule) -> None:
+def test_an_exception_cites_its_article(rule: AnyRule) -> None:
     wanted = r"Art\. \d+" if rule.pack.startswith(("c", "eu")) else r"\d"
-    assert all(re.search(wanted, excuse.citation) for excuse in rule.excuses)
+    excuses = rule.excuses if isinstance(rule, Rule) else ()
+    assert all(re.search(wanted, excuse.citation) for excuse in excuses)
 
 
 @every_rule
-def test_a_rule_begins_with_its_law_and_holds_where_it_holds(rule: Rule) -> None:
+def test_a_rule_begins_with_its_law_and_holds_where_it_holds(rule: AnyRule) -> None:
     assert moment_of(rule.from_instant).isoformat() == OWN_DATES.get(rule.id, FIRST_INSTANTS[rule.pack])
     assert rule.jurisdictions == (() if rule.pack == "core" else (JURISDICTIONS.get(rule.pack, "CN"),))
     assert rule.standing == ("what_if" if rule.pack == "cn2023" or rule.id in SHADOWED else "in_force")
 
 
 @every_rule
-def test_an_alert_speaks_of_records_and_never_of_guilt(rule: Rule) -> None:
+def test_an_alert_speaks_of_records_and_never_of_guilt(rule: AnyRule) -> None:
     said = f"{rule.annotations.summary} {rule.annotations.description}"
     assert GUILT.search(said) is None
     assert rule.annotations.summary.startswith("What if: ") == (rule.standing == "what_if")
 
 
 @every_rule
-def test_a_rule_has_a_runbook_at_the_anchor_it_names(rule: Rule) -> None:
+def test_a_rule_has_a_runbook_at_the_anchor_it_names(rule: AnyRule) -> None:
     anchor = rule.id.replace(".", "-")
     assert rule.annotations.runbook == f"docs/runbooks.md#{anchor}"
     page = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
@@ -220,7 +259,7 @@ def test_the_runbooks_know_no_rule_that_is_not_there() -> None:
 
 
 @every_rule
-def test_a_doubtful_rule_says_what_it_cannot_see(rule: Rule) -> None:
+def test_a_doubtful_rule_says_what_it_cannot_see(rule: AnyRule) -> None:
     approximate = rule.limits is not None and "Approximation" in rule.limits
     by_law = {
         *("cn2023.art04.purpose", "cn2023.art09.coercion", "cn2023.art13.minor", "cn2023.art14.building"),
