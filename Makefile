@@ -74,9 +74,9 @@ wheel: setup  ## build dist/*.whl, and check it installed away from the sources
 # Not needed to build: it renews the pins. Hashes, but no address of a registry.
 lock:  ## renew the lock files with uv; ARGS="--upgrade" moves the pins
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --quiet $(ARGS) \
-		--custom-compile-command "make lock" --extra embedded --output-file requirements.lock
+		--custom-compile-command "make lock" --extra embedded --extra dashboards --extra report --output-file requirements.lock
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --quiet $(ARGS) \
-		--custom-compile-command "make lock" --extra embedded --group dev --constraint requirements.lock --output-file requirements-dev.lock
+		--custom-compile-command "make lock" --extra embedded --extra dashboards --extra report --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venv-* dist build target .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
