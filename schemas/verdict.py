@@ -21,6 +21,8 @@ REJECTION_BYTES_MAX = 143_360
 """A rejection is larger than the message it holds: 128 KiB of value, 4 KiB of key, and room for the rest."""
 
 Offset = Annotated[int, Field(ge=0)]
+Cause = Literal["judged", "record", "event", "reconciled"]
+"""What led to a status: the first judgement, a late record, a corrected event, or a comparison with the log."""
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
@@ -30,7 +32,7 @@ class Violation(Message):
     kind: Literal["violation"] = "violation"
     violation_id: Digest
     status: Literal["open", "retracted", "contested", "excused"]
-    cause: Literal["judged", "record", "event", "reconciled"] = "judged"
+    cause: Cause = "judged"
     """What led to this status: the first judgement, a late record, a corrected event, or a reconciling replay."""
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
