@@ -33,6 +33,7 @@ from streams.core.partition import partitions_of
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
+from streams.core.withdrawal import since_withdrawal
 from streams.live.docket_log import tallies
 from streams.live.outbox import Outgoing
 from streams.live.plan import Plan
@@ -67,6 +68,12 @@ class Judged:
     verdicts: tuple[Verdicts, ...]
     outgoing: tuple[Outgoing, ...]
     violations: Mapping[Rule, int]
+    examples: Mapping[Rule, str]
+    """The event of one violation of each rule."""
+    sites: Mapping[tuple[str, str | None, Rule], int]
+    """Violations, without the excused, by controller and site."""
+    since_withdrawal: Sequence[tuple[str, float]]
+    """Controller and seconds, for each match after a withdrawal."""
 
 
 def open_batch(run: Run, topic: TopicName, plan: Plan) -> Batch:
@@ -143,6 +150,9 @@ def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicName
     verdicts: list[Verdicts] = []
     found: list[tuple[int, Outgoing]] = []
     counts: Counter[Rule] = Counter()
+    examples: dict[Rule, str] = {}
+    sites: Counter[tuple[str, str | None, Rule]] = Counter()
+    withdrawn: list[tuple[str, float]] = []
     for kind, frame in _by_kind(batch).items():
         cases = assemble(frame, kind, views, rulebook.facts_of(kind))
         said = judge(cases, kind, rulebook)
@@ -154,10 +164,14 @@ def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicName
             outgoing = Outgoing(names[TopicName.VIOLATIONS], batch.run.partition, key, violation.to_json())
             found.append((rows[index], outgoing))
             counts[rule] += 1
+            examples[rule] = violation.event_id or ""
+            if violation.status == "open":
+                sites[violation.controller_id, violation.site_id, rule] += 1
+        withdrawn.extend(since_withdrawal(cases, views))
     found.sort(key=lambda each: each[0])
     entered.sort(key=lambda each: each.row)
     written = (*(outgoing for _, outgoing in found), *tallies(_latest(entered), names, partitions))
-    return Judged(tuple(verdicts), written, counts)
+    return Judged(tuple(verdicts), written, counts, examples, sites, withdrawn)
 
 
 def _latest(entered: Sequence[Entry]) -> Sequence[Entry]:

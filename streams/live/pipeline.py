@@ -110,6 +110,8 @@ class Pipeline:
         self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
         self._blind_spots = BlindSpots()
         self.progress_at = monotonic()
+        self.heard: dict[str, float] = {}
+        """When the broker took the last event of each device that was judged here, in seconds since 1970."""
 
     # -- what the worker calls ----------------------------------------------------------------------------------------
 
@@ -274,12 +276,24 @@ class Pipeline:
             recorder.verdicts(verdicts)
             for spot in self._blind_spots.see(verdicts):
                 log.info("blind_spot", rule=spot.rule_id, device=spot.device_id, fact=spot.fact, supply=spot.supply)
-            recorder.since_event(now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6)
+            recorder.site_events(Counter(verdicts.cases.select("controller_id", "site_in_force").iter_rows()))
+            waited = now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6
+            recorder.since_event(waited, verdicts.cases["event_id"])
         recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
         for rule, count in judged.violations.items():
-            recorder.violation(rule, count)
+            recorder.violation(rule, count, event_id=judged.examples[rule])
+        for (controller_id, site_id, rule), count in judged.sites.items():
+            recorder.site_violations(controller_id, site_id, rule, count)
+        recorder.since_withdrawal(judged.since_withdrawal)
         recorded = pl.Series([record.timestamp for record in batch.run.records], dtype=pl.Float64)
+        self._hear(batch, recorded)
         recorder.since_recorded(now - recorded.gather(batch.frame["row"]) / 1e3)
+
+    def _hear(self, batch: Batch, recorded: pl.Series) -> None:
+        """Remember when the broker took the last event of each device."""
+        events = batch.frame.select("device_id", recorded.gather(batch.frame["row"]).alias("recorded") / 1e3)
+        for device_id, last in events.group_by("device_id").agg(pl.col("recorded").max()).iter_rows():
+            self.heard[device_id] = max(last, self.heard.get(device_id, 0.0))
 
     def _count_shares(self) -> None:
         live = sum(share.warm for share in self._shares.values())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from streams.metrics.catalogue import CATALOGUE, OTHER, Label, Metric
+from streams.metrics.catalogue import CATALOGUE
+from streams.metrics.metric import OTHER, Label, Metric
 
 HEAD = f"""# Metrics
 
