@@ -19,6 +19,7 @@ from streams.core.expiry import Stage
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome
 from streams.metrics.metric import LEVEL, STANDING, Label, Metric, counter, gauge, histogram
+from streams.metrics.replay_metric import REPLAY_METRICS
 from streams.metrics.site_metric import (
     SITE_METRICS,
 )
@@ -357,4 +358,4 @@ WORKER_METRICS: tuple[Metric, ...] = (
 )
 """What a worker serves."""
 
-CATALOGUE: tuple[Metric, ...] = (*WORKER_METRICS, *ALERT_METRICS)
+CATALOGUE: tuple[Metric, ...] = (*WORKER_METRICS, *ALERT_METRICS, *REPLAY_METRICS)

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.contract import Reason
 from streams.core.facts import Unknown
-from streams.metrics import catalogue, site_metric
+from streams.metrics import catalogue, replay_metric, site_metric
 from streams.metrics.catalogue import CATALOGUE
 from streams.metrics.metric import OTHER, Metric, MetricType
 
@@ -22,7 +22,7 @@ each_metric = pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: me
 
 def test_every_metric_has_a_line_of_its_own() -> None:
     assert len({metric.full_name for metric in CATALOGUE}) == len(CATALOGUE)
-    values = (*vars(catalogue).values(), *vars(site_metric).values())
+    values = (*vars(catalogue).values(), *vars(site_metric).values(), *vars(replay_metric).values())
     declared = {value.name for value in values if isinstance(value, Metric)}
     assert declared == {metric.name for metric in CATALOGUE}
 
