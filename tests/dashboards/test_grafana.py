@@ -44,7 +44,9 @@ def test_push_puts_folder_source_dashboards_and_an_annotation_and_can_be_done_ag
     assert TOKEN not in ended.out + ended.err
 
 
-def test_a_token_is_never_a_word_of_the_command_line(run: Run, fake: GrafanaFake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_never_a_word_of_the_command_line(
+    run: Run, fake: GrafanaFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("GRAFANA_TOKEN", raising=False)
     ended = run("dashboards", "push", "--url", fake.url)
     assert (ended.code, ended.out) == (3, "")

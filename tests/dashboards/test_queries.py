@@ -50,7 +50,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, flo
         assert os.environ.get("CI") != "true", f"CI installs what the tests need, but {reason}"
         pytest.skip(reason)
     folder, port = tmp_path_factory.mktemp("watched"), free_port()
-    with PrometheusNode(folder, {"consentinel-worker": f"127.0.0.1:{port}"}) as node, pytest.MonkeyPatch.context() as patch:
+    targets = {"consentinel-worker": f"127.0.0.1:{port}"}
+    with PrometheusNode(folder, targets) as node, pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "free_port", lambda: port)
         assert demo.run_demo(seconds=SECONDS, seed=1, rate=200, as_json=True) == 0
         last = Prometheus(node.url).ask("max(max_over_time(timestamp(consentinel_warm == 1)[10m:1s]))").rows
@@ -72,6 +73,29 @@ def test_every_query_returns_data_unless_it_is_empty_by_design(said: dict[str, A
     assert empty <= {title.removeprefix("annotation ") for title in EMPTY_BY_DESIGN}
     assert set(EMPTY_BY_DESIGN) <= titles, "a title of the list is no panel any more"
     assert sum(answer.state == "data" for answer in said.values()) > len(said) / 2
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "sum(consentinel_site_events_total)",
+        'sum(consentinel_site_violations_total{standing="in_force"})',
+        'sum(consentinel_devices{state="speaking"})',
+        "count(consentinel_site_info)",
+        'sum(consentinel_consents_total{action="given"})',
+        'sum(consentinel_consents_total{action="withdrawn"})',
+        "sum(consentinel_withdrawal_to_match_seconds_count)",
+    ],
+)
+def test_a_worker_counts_sites_devices_and_consents(watched: tuple[str, float], expr: str) -> None:
+    ((_, value),) = Prometheus(watched[0]).ask(expr, watched[1]).rows
+    assert value > 0
+
+
+def test_each_event_that_was_judged_was_judged_at_one_place(watched: tuple[str, float]) -> None:
+    judged = 'sum(consentinel_site_events_total) - sum(consentinel_events_total{outcome="judged"})'
+    ((_, difference),) = Prometheus(watched[0]).ask(judged, watched[1]).rows
+    assert difference == 0
 
 
 def test_prometheus_kept_the_events_behind_violations_and_slow_verdicts(watched: tuple[str, float]) -> None:

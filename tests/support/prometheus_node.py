@@ -61,7 +61,7 @@ class PrometheusNode:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=dying_with_parent(),
+                preexec_fn=dying_with_parent(),  # noqa: PLW1509 -- one system call
             )
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready():
