@@ -31,9 +31,8 @@ def test_push_puts_folder_source_dashboards_and_an_annotation_and_can_be_done_ag
     token = tmp_path / "token"
     token.write_text(f"{TOKEN}\n")
     words = ("dashboards", "push", "--url", fake.url, "--token-file", str(token), "--prometheus", "http://prometheus:9090")
-    for _ in range(2):
-        ended = run(*words, "--docs", "https://docs.mall.example/monitor/")
-        assert ended.code == 0, ended.err
+    both = [run(*words, "--docs", "https://docs.mall.example/monitor/") for _ in range(2)]
+    assert [ended.code for ended in both] == [0, 0], both
     assert set(fake.dashboards) == UIDS
     assert all(each["overwrite"] and each["folderUid"] == "consentinel" for each in fake.dashboards.values())
     assert fake.datasources["consentinel-prometheus"]["url"] == "http://prometheus:9090"
@@ -41,7 +40,7 @@ def test_push_puts_folder_source_dashboards_and_an_annotation_and_can_be_done_ag
     text = json.dumps(fake.dashboards)
     assert "https://docs.mall.example/monitor/docs/runbooks.md#" in text
     assert "consentinel.example" not in text
-    assert TOKEN not in ended.out + ended.err
+    assert all(TOKEN not in ended.out + ended.err for ended in both)
 
 
 def test_a_token_is_never_a_word_of_the_command_line(
