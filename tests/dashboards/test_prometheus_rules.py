@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from program import find_program
+from program import program, said_by
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "dashboards" / "prometheus"
@@ -64,12 +63,10 @@ def test_violations_have_no_budget_of_errors() -> None:
 
 
 def test_promtool_takes_the_rules() -> None:
-    promtool = find_program("promtool", package="prometheus")
-    checked = subprocess.run([promtool, "check", "rules", *sorted(RULES.glob("*.yaml"))], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    code, said = said_by(program("promtool"), "check", "rules", *sorted(RULES.glob("*.yaml")))
+    assert code == 0, said
 
 
 def test_promtool_finds_each_alert_firing_and_silent_as_its_trial_says() -> None:
-    promtool = find_program("promtool", package="prometheus")
-    tried = subprocess.run([promtool, "test", "rules", TRIALS], capture_output=True, text=True)
-    assert tried.returncode == 0, tried.stdout + tried.stderr
+    code, said = said_by(program("promtool"), "test", "rules", TRIALS)
+    assert code == 0, said
