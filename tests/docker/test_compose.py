@@ -128,6 +128,29 @@ def test_our_services_call_commands_and_settings_that_are_there(name: str) -> No
     assert set(SERVICES[name]["environment"]) <= known
 
 
+def test_grafana_keeps_the_plugins_that_came_with_its_image() -> None:
+    # On a read-only file system an update of its own removes the source of data.
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+    assert environment["GF_PLUGINS_PREINSTALL_AUTO_UPDATE"] == "false"
+
+
+def test_the_table_of_services_is_the_stack() -> None:
+    page = (ROOT / "docs" / "stack.md").read_text().split("| service |", 1)[1].split("\n\n", 1)[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()[2:]]
+    told = {row[0].strip("`"): row[1:] for row in rows}
+    assert told.keys() == SERVICES.keys()
+    for name, (image, port, kept, memory) in told.items():
+        service = SERVICES[name]
+        assert name in OURS or image.strip("`") == service["image"]
+        published = service.get("ports", [])
+        assert port == (published[0].rpartition(":")[0] if published else "")
+        volumes = {source for source, _, _ in mounts(service) if not source.startswith(".")}
+        assert set(re.findall(r"[a-z]+-data", kept)) == volumes
+        limit = service["deploy"]["resources"]["limits"]["memory"]
+        assert memory.replace(" GB", "g").replace(" MB", "m") == limit
+
+
 def test_a_worker_can_be_scaled() -> None:
     assert not {"ports", "container_name", "hostname"} & set(SERVICES["worker"])
 

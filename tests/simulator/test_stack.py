@@ -110,10 +110,13 @@ def test_a_demo_with_the_stack_is_scraped_judged_by_every_rule_and_heard_by_aler
             return all(rule["health"] == "ok" for rule in rules) and {rule["name"] for rule in rules} == written_rules()
 
         eventually(evaluated)
-        eventually(lambda: any(
-            alert["labels"]["alertname"] == "ConsentinelWatchdog"
-            for alert in answer(alertmanager, "/api/v2/alerts") or ()
-        ))  # fmt: skip
+
+        def heard() -> list[dict[str, Any]]:
+            alerts = answer(alertmanager, "/api/v2/alerts") or []
+            return [each for each in alerts if each["labels"]["alertname"] == "ConsentinelWatchdog"]
+
+        eventually(lambda: bool(heard()))
+        assert set(heard()[0]["labels"]) == {"alertname", "severity"}, "what is for links is no label of an alert"
     finally:
         process.send_signal(signal.SIGINT)
         summary = summary_of(process)
