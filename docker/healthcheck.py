@@ -1,4 +1,6 @@
-"""The health check of a container: asks `/healthz` on the port of the settings; exit code 0 when it answers with 200.
+"""The health check of a container: asks `/healthz` of the process in it; exit code 0 when it answers with 200.
+
+The port is the argument, or that of a worker's settings.
 
 Rules:
 1. Alive, not ready: a worker that warms up is healthy, and must not be restarted for it.
@@ -29,4 +31,5 @@ def alive(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if alive(int(os.environ.get("CONSENTINEL_WEB_PORT") or DEFAULT_PORT)) else 1)
+    port = sys.argv[1] if sys.argv[1:] else os.environ.get("CONSENTINEL_WEB_PORT") or DEFAULT_PORT
+    sys.exit(0 if alive(int(port)) else 1)

@@ -34,19 +34,20 @@ class Warming:
         return self._stalled
 
 
-async def checked(port: int) -> int:
-    # As the image calls it: isolated, with the port from the settings.
+async def checked(port: int, *, by_argument: bool = False) -> int:
+    # As the image calls it: isolated, with the port from the settings; or as another process of ours is asked.
+    given, setting = ([str(port)], free_port()) if by_argument else ([], port)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", str(HEALTHCHECK), env=os.environ | {"CONSENTINEL_WEB_PORT": str(port)}
+        sys.executable, "-I", str(HEALTHCHECK), *given, env=os.environ | {"CONSENTINEL_WEB_PORT": str(setting)}
     )
     return await process.wait()
 
 
-async def checked_beside(health: Warming) -> int:
+async def checked_beside(health: Warming, *, by_argument: bool = False) -> int:
     server = WebServer(Recorder(CollectorRegistry(), BOOK, version="0.1.0", started_at=datetime.now(UTC)), health)
     await server.start()
     try:
-        return await checked(server.port)
+        return await checked(server.port, by_argument=by_argument)
     finally:
         await server.stop()
 
@@ -54,6 +55,10 @@ async def checked_beside(health: Warming) -> int:
 @pytest.mark.parametrize(("stalled", "code"), [(None, 0), (STALL_SECONDS - 1, 0), (STALL_SECONDS + 1, 1)])
 def test_a_worker_that_warms_up_is_healthy_and_one_that_is_stuck_is_not(stalled: float | None, code: int) -> None:
     assert asyncio.run(checked_beside(Warming(stalled))) == code
+
+
+def test_another_process_is_asked_by_its_port() -> None:
+    assert asyncio.run(checked_beside(Warming(None), by_argument=True)) == 0
 
 
 def test_where_nobody_answers_nobody_is_healthy() -> None:
