@@ -20,7 +20,6 @@ from typing import Protocol
 
 import polars as pl
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.exposition import choose_encoder
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
@@ -29,8 +28,9 @@ from streams.core.discretion import names_somebody
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
-from streams.metrics.catalogue import CATALOGUE, OTHER, Metric, MetricType
+from streams.metrics.catalogue import OTHER, WORKER_METRICS, Metric, MetricType
 from streams.metrics.distribution import Distribution
+from streams.metrics.exposition import exposition
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,64}")
@@ -106,7 +106,7 @@ class Recorder:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._distributions: dict[str, Distribution] = {}
-        for metric in CATALOGUE:
+        for metric in WORKER_METRICS:
             self._build(metric)
             self._lay_out(metric, rulebook)
         self._gauge(catalogue.RULEBOOK_INFO, rulebook.digest, str(len(every)), ",".join(rulebook.packs)).set(1)
@@ -248,13 +248,7 @@ class Recorder:
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and their content type, in the format that an `Accept` header asks for."""
-        try:
-            encode, content_type = choose_encoder(accept)
-            return encode(self._registry), content_type
-        except (TypeError, ValueError):
-            # A version that is no number; whoever asks so gets what everybody understands.
-            encode, content_type = choose_encoder("")
-            return encode(self._registry), content_type
+        return exposition(self._registry, accept)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
