@@ -84,16 +84,27 @@ def worker() -> None:
 
 
 @app.command()
+def alerts() -> None:
+    """Tell Alertmanagers and webhooks of the settings what is on the log of violations, until told to stop."""
+    from streams.live.alerts import run_alerts
+
+    raise typer.Exit(run_alerts(load_settings()))
+
+
+@app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
     seed: Seed = 1,
     rate: Rate = None,
+    with_stack: Annotated[
+        bool, typer.Option("--stack", help="Run Prometheus and Alertmanager beside it; both must be installed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Show the monitor at work: an embedded broker, a worker, a simulated estate and an auditor."""
     from streams.simulator.demo import run_demo
 
-    raise typer.Exit(run_demo(seconds=seconds, seed=seed, rate=rate, as_json=as_json))
+    raise typer.Exit(run_demo(seconds=seconds, seed=seed, rate=rate, as_json=as_json, with_stack=with_stack))
 
 
 @app.command()
