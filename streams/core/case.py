@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from streams.core.arrival import Arrivals
 from streams.core.columns import COLUMN_TYPES
 from streams.core.condition import FactType
 from streams.core.context import Combination, Context, Contexts, index_at
@@ -140,12 +141,13 @@ class Views:
     contexts: Contexts = field(default_factory=Contexts)
     registry_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
     subject_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     skew: int = SKEW
     """By how many microseconds the clocks of devices and sources may differ."""
 
     def beside(self, histories: Histories) -> Views:
         """The same registry beside other persons: those of another partition."""
-        return Views(self.registry, histories, self.contexts, self.registry_tables, skew=self.skew)
+        return Views(self.registry, histories, self.contexts, self.registry_tables, {}, self.arrivals, self.skew)
 
 
 def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collection[str] | None = None) -> pl.DataFrame:

@@ -30,9 +30,11 @@ class Horizon(NamedTuple):
 class Feeds:
     """The latest heartbeat of every feed."""
 
-    __slots__ = ("_horizons", "_latest")
+    __slots__ = ("_horizons", "_latest", "revision")
 
     def __init__(self) -> None:
+        self.revision = 0
+        """Rises whenever a horizon may have moved."""
         self._latest: dict[str, FeedRecord] = {}
         self._horizons: dict[tuple[str, str], Horizon | None] = {}
 
@@ -42,6 +44,7 @@ class Feeds:
         if known is None or _order(heartbeat) > _order(known):
             self._latest[heartbeat.id] = heartbeat
             self._horizons.clear()
+            self.revision += 1
 
     def horizon(self, controller_id: str, kind: str) -> Horizon | None:
         """How far records of `kind` about `controller_id` can be relied on; None where no feed covers them."""
@@ -54,6 +57,15 @@ class Feeds:
         """Whether a heartbeat that would settle `instant` may still come: its feed keeps its promise at `now`."""
         horizons = (self.horizon(controller, kind) for controller in controllers for kind in kinds)
         return any(each is not None and each.complete_until <= instant and now < each.fresh_until for each in horizons)
+
+    def promise(self, controller_id: str, kind: str) -> int | None:
+        """How late a record may come at most (microseconds): as its quickest source promises; None where none does."""
+        lags = [
+            feed.max_lag_seconds
+            for feed in self._latest.values()
+            if kind in feed.covers and feed.controller_id in (None, controller_id) and not _retired(feed)
+        ]
+        return min(lags) * SECOND if lags else None
 
     def latest(self) -> tuple[FeedRecord, ...]:
         """The latest heartbeat of each feed, by id."""
