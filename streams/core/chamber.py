@@ -25,9 +25,9 @@ from streams.core.arrival import Arrival
 from streams.core.case import COMBINATION, Views, assemble
 from streams.core.context import Combination, things
 from streams.core.entry import Entry, entries
-from streams.core.facts import CaseKind, Source, Unknown, why
-from streams.core.feed import Horizon
-from streams.core.hold import ALL_KINDS, awaited
+from streams.core.facts import CaseKind
+from streams.core.feed import Horizon, moves
+from streams.core.hold import ALL_KINDS, awaited, left_behind
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.memory import Memory, Part, Placed
@@ -38,8 +38,6 @@ from streams.core.violation import deciding_records, violations
 
 AGAIN_ROWS = 20_000
 """Cases judged again in one go: a tenth of a second or two in which nothing else is judged."""
-BEHIND = [Unknown.FEED_BEHIND.value, Unknown.FEED_MISSING.value]
-REASONS = tuple(why(source) for source in Source)
 
 
 @dataclass(slots=True)
@@ -65,8 +63,7 @@ class Chamber:
         self._rulebook, self._views = rulebook, views
         self.memory = Memory(span=span, bytes_max=bytes_max)
         self.told = ToldBook()
-        self.deferred = 0
-        """Records that came and reach back beyond the memory."""
+        self._deferred = 0
         self._people: dict[str, int] = {}
         self._things: dict[tuple[str, str], int] = {}
         self._arrivals: defaultdict[object, list[Arrival]] = defaultdict(list)
@@ -100,7 +97,7 @@ class Chamber:
         self._note((kind, thing), since, arrival)
 
     def _note(self, about: object, since: int, arrival: Arrival | None) -> None:
-        self.deferred += self.memory.forgot and -NEVER < since < self.memory.since
+        self._deferred += self.memory.forgot and -NEVER < since < self.memory.since
         if arrival is not None:
             self._arrivals[about].append(arrival)
 
@@ -165,7 +162,7 @@ class Chamber:
     def earliest_held(self) -> tuple[int, int] | None:
         """An offset at or below the first held case, and when it was recorded; None where nothing is held."""
         found = [
-            (part.first_offset + part.frame["row"].gather(sorted(part.held)).min(), part.recorded_from)  # type: ignore[operator]
+            (part.first_offset + min(part.frame["row"].gather(sorted(part.held)).to_list()), part.recorded_from)
             for part in self.memory.parts
             if part.held
         ]
@@ -175,6 +172,11 @@ class Chamber:
     def size_bytes(self) -> int:
         """Bytes that the memory takes, with what was told."""
         return self.memory.size_bytes + self.told.size_bytes
+
+    def take_deferred(self) -> int:
+        """How many records reached back beyond the memory since this was asked."""
+        found, self._deferred = self._deferred, 0
+        return found
 
     def _release(self, heard: int, opinion: Opinion) -> None:
         holding = [part for part in self.memory.parts if part.held]
@@ -208,8 +210,11 @@ class Chamber:
         if changed:
             since = min(changed.values())
             registry, every = self._views.registry, since == -NEVER
-            touched = changed.keys()
-            for part, rows in self.memory.with_combination(lambda each: every or bool(things(registry, each) & touched)):
+
+            def touches(each: Combination) -> bool:
+                return every or not changed.keys().isdisjoint(things(registry, each))
+
+            for part, rows in self.memory.with_combination(touches):
                 self._queue(part, part.since(rows, since))
         self._find_moved()
 
@@ -256,7 +261,7 @@ class Chamber:
         self._feeds_seen = revision
         for controller, before in list(self._horizons.items()):
             now = self._horizons[controller] = self._horizons_of(controller)
-            ahead, back = _moves(before, now)
+            ahead, back = moves(before, now)
             for (first, last), unsettled in ((ahead, True), (back, False)):
                 if first < last:
                     for part, rows in self.memory.between(controller, first, last, unsettled=unsettled):
@@ -285,14 +290,14 @@ class Chamber:
         opinion.entered.extend(entries(verdicts.cases, verdicts.kind, self._rulebook))
         if rows is not None:
             self._settle(verdicts, list(zip(parts, rows, strict=True)))
-        elif (unsettled := _unsettled(verdicts)) is not None:
+        elif (unsettled := left_behind(verdicts)) is not None:
             parts[0].settle(verdicts.cases["at"], unsettled)
         self._say_all(verdicts, opinion, cause, everything=False)
 
     @staticmethod
     def _settle(verdicts: Verdicts, places: Sequence[tuple[Part, int]]) -> None:
         """Remember which cases a feed has left undetermined."""
-        found = _unsettled(verdicts)
+        found = left_behind(verdicts)
         mask = [False] * verdicts.cases.height if found is None else found.to_list()
         by_part: defaultdict[Part, tuple[list[int], list[bool]]] = defaultdict(lambda: ([], []))
         for at, unsettled in zip(verdicts.cases["at"].to_list(), mask, strict=True):
@@ -340,7 +345,7 @@ class Chamber:
         asked = {key for key in self._arrivals if isinstance(key, tuple)}
         if asked:
             asked &= things(self._views.registry, Combination(*(row[name] for name in COMBINATION)))
-        return tuple([*found, *(each for key in sorted(asked) for each in self._arrivals[key])])
+        return (*found, *(each for key in sorted(asked) for each in self._arrivals[key]))
 
     def _say(self, now: Judgement, reason: Reason, opinion: Opinion) -> None:
         said, repeats = self.told.say(now, reason, self._views.arrivals, self._views.registry.feeds)
@@ -364,33 +369,6 @@ def _gathered(placed: Sequence[Placed]) -> tuple[pl.DataFrame, list[tuple[Part, 
     """Rows of several parts as one frame, and where each came from."""
     frame = pl.concat([part.frame[rows] for part, rows in placed]).rechunk()
     return frame, [(part, row) for part, rows in placed for row in rows]
-
-
-def _unsettled(verdicts: Verdicts) -> pl.Series | None:
-    """Which cases a rule left undetermined while a feed is behind or missing; None where none."""
-    if not any(counts[Outcome.UNDETERMINED] for counts in verdicts.counts().values()):
-        return None
-    names = [name for name in REASONS if name in verdicts.cases.columns]
-    behind = verdicts.cases.select(pl.any_horizontal(pl.col(name).is_in(BEHIND) for name in names)).to_series()
-    if not behind.any():
-        return None
-    left = verdicts.outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
-    return behind.fill_null(value=False) & left
-
-
-def _moves(
-    before: Mapping[str, Horizon | None], now: Mapping[str, Horizon | None]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The stretch of time in which feeds came further, and the one in which they fell back; empty as (NEVER, -NEVER)."""
-    ahead, back = [NEVER, -NEVER], [NEVER, -NEVER]
-    for kind, after in now.items():
-        old, new = before[kind] or (-NEVER, -NEVER), after or (-NEVER, -NEVER)
-        for old_bound, new_bound in zip(old, new, strict=True):
-            if old_bound == new_bound:
-                continue
-            span = ahead if new_bound > old_bound else back
-            span[0], span[1] = min(span[0], old_bound, new_bound), max(span[1], old_bound, new_bound)
-    return (ahead[0], ahead[1]), (back[0], back[1])
 
 
 def _sorted(opinion: Opinion) -> Opinion:

@@ -13,11 +13,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from schemas.registry import FeedRecord
-from streams.core.instant import SECOND, micros
+from streams.core.instant import NEVER, SECOND, micros
 
 
 class Horizon(NamedTuple):
@@ -105,3 +105,18 @@ def _retired(feed: FeedRecord) -> bool:
 def _order(feed: FeedRecord) -> tuple[object, ...]:
     # The whole content last: two heartbeats that differ must have one winner, in whatever order they come.
     return (feed.valid_from, feed.record_version, feed.complete_until, feed.record_id, feed.to_json())
+
+
+def moves(
+    before: Mapping[str, Horizon | None], now: Mapping[str, Horizon | None]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The stretch in which feeds came further, and the one in which they fell back; none ends before it begins."""
+    ahead, back = [NEVER, -NEVER], [NEVER, -NEVER]
+    for kind, after in now.items():
+        old, new = before[kind] or (-NEVER, -NEVER), after or (-NEVER, -NEVER)
+        for old_bound, new_bound in zip(old, new, strict=True):
+            if old_bound == new_bound:
+                continue
+            span = ahead if new_bound > old_bound else back
+            span[0], span[1] = min(span[0], old_bound, new_bound), max(span[1], old_bound, new_bound)
+    return (ahead[0], ahead[1]), (back[0], back[1])

@@ -5,8 +5,8 @@ Rules:
    record could undo.
 2. A record may be in flight where its feed is not complete beyond the event and keeps its promise. A feed that has
    broken its promise is not waited for, nor is one that does not exist.
-3. The time up to which the logs were read is an argument: a worker that was cut off must not take the silence of its own
-   ears for that of a source.
+3. The time up to which the logs were read is an argument: a worker that was cut off must not take the silence of its
+   own ears for that of a source.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from functools import lru_cache
 import polars as pl
 
 from streams.core.case import KINDS
-from streams.core.facts import FACTS, Source
+from streams.core.facts import FACTS, Source, Unknown, why
 from streams.core.feed import Feeds
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts
 from streams.core.rule import Rule
 
 OPEN = (Outcome.VIOLATION, Outcome.EXCUSED, Outcome.UNDETERMINED)
+BEHIND = [Unknown.FEED_BEHIND.value, Unknown.FEED_MISSING.value]
+REASONS = tuple(why(source) for source in Source)
 ALL_KINDS = tuple(sorted({kind for kinds in KINDS.values() for kind in kinds}))
 
 
@@ -66,3 +68,15 @@ def _bound(feeds: Feeds, controller_id: str, kinds: tuple[str, ...], heard: int)
     return min(
         (each.complete_until for each in horizons if each is not None and heard < each.fresh_until), default=NEVER
     )
+
+
+def left_behind(verdicts: Verdicts) -> pl.Series | None:
+    """Which cases a rule left undetermined while a feed is behind or missing; None where none."""
+    if not any(counts[Outcome.UNDETERMINED] for counts in verdicts.counts().values()):
+        return None
+    names = [name for name in REASONS if name in verdicts.cases.columns]
+    behind = verdicts.cases.select(pl.any_horizontal(pl.col(name).is_in(BEHIND) for name in names)).to_series()
+    if not behind.any():
+        return None
+    left = verdicts.outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
+    return behind.fill_null(value=False) & left

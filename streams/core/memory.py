@@ -59,7 +59,7 @@ class Part:
     _combinations: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        self.size_bytes = self.frame.estimated_size() + SEEN_BYTES * self.frame.height
+        self.size_bytes = round(self.frame.estimated_size()) + SEEN_BYTES * self.frame.height
         if self.frame.height:
             ends = self.frame.select(pl.col("recorded_at").min().alias("a"), pl.col("recorded_at").max().alias("b"))
             self.recorded_from, self.recorded_until = ends.row(0)
@@ -99,7 +99,7 @@ class Part:
 
     def since(self, rows: Sequence[int], instant: int) -> list[int]:
         """Those of some rows whose event happened at an instant or later, and which count."""
-        late = (self.frame["occurred_at"].dt.epoch("us").gather(rows) >= instant).to_list() if rows else []
+        late = (self.frame["occurred_at"].dt.epoch("us").gather(list(rows)) >= instant).to_list() if rows else []
         return [row for row, kept in zip(rows, late, strict=True) if kept and row not in self.gone]
 
     def keys(self) -> list[EventKey]:
@@ -141,7 +141,10 @@ class Admission:
 class Memory:
     """The remembered cases of one partition; spans are microseconds."""
 
-    __slots__ = ("_bytes_max", "_elsewhere", "_in_conflict", "_seen", "_span", "forgot", "newest", "parts", "size_bytes")
+    __slots__ = (
+        *("_bytes_max", "_elsewhere", "_in_conflict", "_seen", "_span"),
+        *("forgot", "newest", "parts", "size_bytes"),
+    )
 
     def __init__(self, *, span: int, bytes_max: int) -> None:
         self._span, self._bytes_max = span, bytes_max
@@ -273,7 +276,7 @@ class Memory:
                 yield Placed(part, part.rows_of_combinations(part.combinations.filter(mask)))
 
     def between(self, controller_id: str, first: int, last: int, *, unsettled: bool) -> Iterator[Placed]:
-        """The cases of a controller that happened in `[first, last)`, or those of them that a feed left undetermined."""
+        """The cases of a controller that happened in `[first, last)`, or those of them that a feed left in doubt."""
         for part in self.parts:
             if unsettled and part.unsettled is None:
                 continue

@@ -138,13 +138,11 @@ class ToldBook:
         return said, repeats
 
     @staticmethod
-    def _undone(
-        before: Told, now: Judgement, reason: Reason, known: Arrivals, feeds: Feeds
-    ) -> Violation | None:
+    def _undone(before: Told, now: Judgement, reason: Reason, known: Arrivals, feeds: Feeds) -> Violation | None:
         """What is to be told of a violation that is none now; None where that was told."""
         message = VIOLATION.read(before.message)
         status, arrivals = _fate(message, before, now, reason, known, feeds)
-        if status == before.status or before.status == "retracted":
+        if before.status in (status, "retracted"):
             return None
         resting = now.resting_on.get(before.rule) if message.subject_ref == now.subject_ref else None
         records = message.deciding_records if resting is None else resting

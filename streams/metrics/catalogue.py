@@ -45,6 +45,8 @@ class EventOutcome(StrEnum):
     JUDGED = "judged"
     REJECTED = "rejected"
     FORWARDED = "forwarded"
+    SUPERSEDED = "superseded"
+    """A note that a newer version of an event lies on another partition."""
 
 
 class Lane(StrEnum):

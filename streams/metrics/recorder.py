@@ -5,7 +5,7 @@ Rules:
    on a rate can tell "nothing happened" from "nobody counted".
 2. Nobody hands a label over as a free text: arguments are words of closed lists, rules of the rulebook, numbers. What
    is on no list becomes `other`; a person never becomes a label.
-3. A record read from a topic of events is counted by exactly one of `judged`, `rejected` and `forwarded`.
+3. A record read from a topic of events is counted by exactly one of `judged`, `rejected`, `forwarded` and `superseded`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from prometheus_client.exposition import choose_encoder
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
+from schemas.verdict import Violation
 from schemas.vocabulary import Level
 from streams.core.discretion import names_somebody
 from streams.core.facts import CaseKind, Unknown
@@ -130,6 +131,10 @@ class Recorder:
         self._count(catalogue.FORWARDED, count, topic)
         self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.FORWARDED)
 
+    def superseded(self, topic: TopicName, count: int = 1) -> None:
+        """Records that only tell of a newer version elsewhere."""
+        self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.SUPERSEDED)
+
     def lane(self, lane: catalogue.Lane, count: int) -> None:
         """Records that were decoded in one lane."""
         self._count(catalogue.LANES, count, lane)
@@ -192,6 +197,18 @@ class Recorder:
     def contested(self, rule: CountedRule, count: int = 1) -> None:
         """Violations of one rule that a record would undo which came later than its source promises."""
         self._count(catalogue.CONTESTED, count, rule.id, rule.level, rule.standing)
+
+    def told(self, rule: CountedRule, message: Violation, *, first: bool) -> None:
+        """A change of a violation that the broker acknowledged; `first` where nothing was told of it before."""
+        if first:
+            self.violation(rule)
+            self.boundary(int(message.boundary is True))
+        if message.status == "retracted":
+            self.retraction(rule)
+        if message.status == "contested":
+            self.contested(rule)
+        if message.cause != "judged":
+            self.correction(message.cause)
 
     def correction(self, cause: str, count: int = 1) -> None:
         """Changes of violations that the broker acknowledged, by what led to them."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chance_world import events, feeds, registry_records, subject_records
 from pace import examples
-from rule_texts import a_pack, a_rule
-from settled_world import PEOPLE, START, STEP, a_feed, a_match, a_settled_world, subject_record, text_at, tick
+from settled_world import START, STEP, a_feed, a_settled_world
 from shuffled_log import Court, Logged, final
 from streams.core.instant import SECOND, micros
-from streams.core.rulebook import Rulebook, load
 from streams.packs import rulebook
 
 LAW = rulebook()

@@ -2,7 +2,7 @@
 
 Rules:
 1. When the broker took something is a part of it: telling the same log in another order changes no time.
-2. What must be left at the end is said by the pure core from everything at once, with the highest version of each event.
+2. What must be left at the end is said by the pure core from everything at once, by the highest version of each event.
 3. What is said is folded as a consumer folds it: the last message of each violation counts.
 """
 
