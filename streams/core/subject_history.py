@@ -192,6 +192,15 @@ class History(Statements[Claim]):
             return [each.record_id for each in since if instant < each.valid_until]
         return [each.record_id for each in begun if each.valid_from == last and each.content.withdraws(purpose_id)]
 
+    def near_consent_edge(self, controller_id: str, instant: int, skew: int) -> bool:
+        """Whether a consent or a withdrawal begins or ends within `skew` microseconds of an instant."""
+        return any(
+            abs(edge - instant) <= skew
+            for each in self._towards(controller_id)
+            if each.content.kind in (GIVEN, WITHDRAWN)
+            for edge in (each.valid_from, each.valid_until)
+        )
+
     def enrolment_records(self, controller_id: str, instant: int) -> list[str]:
         """The id of the enrolment that tells the age at an instant."""
         own = self._towards(controller_id)
@@ -276,22 +285,27 @@ class Histories:
         self.states: list[State] = [State()]
         self._ids: dict[State, int] = {self.states[NOTHING_KNOWN]: NOTHING_KNOWN}
 
-    def add(self, record: SubjectRecord) -> None:
-        """Take a record in; a readable record of a person ends an unreadable one."""
+    def add(self, record: SubjectRecord) -> int | None:
+        """Take a record in; a readable record of a person ends an unreadable one.
+
+        Gives the first instant at which an answer about the person may differ now; None where none does.
+        """
         history = self._by_ref.get(record.subject_ref)
         if history is None:
             history = self._by_ref[record.subject_ref] = History()
         claim = claim_of(record, self._asked)
         claim = self._claims.setdefault(claim, claim)
         until = NEVER if record.valid_until is None else micros(record.valid_until)
-        changed = history.add(
+        since = history.change(
             Statement(record.record_id, record.record_version, micros(record.valid_from), claim, until)
         )
-        if changed or history.unreadable:
-            history.unreadable = False
+        if history.unreadable:
+            history.unreadable, since = False, -NEVER
+        if since is not None:
             history.changed()
             if claim.kind in self._asked:
                 self._changes[record.subject_ref] = None
+        return since
 
     def mark_unreadable(self, subject_ref: str) -> None:
         """Remember that the newest record of a person cannot be read."""

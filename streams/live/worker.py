@@ -39,6 +39,7 @@ from streams.live.outbox import Outbox
 from streams.live.pipeline import Pipeline
 from streams.live.plan import Plan
 from streams.live.run import RunSettings
+from streams.live.takeover import Recollection
 from streams.live.topic_names import TopicNames
 from streams.live.transport import RunApp, RunConsumer, run_topic
 from streams.live.views import LiveViews
@@ -59,6 +60,8 @@ ANSWER_MS = 15_000
 """How long one request to write may stay without an answer; then the same records are sent again."""
 FRESH_SECONDS = 5.0
 """A view that has not reached the end of its log for so long is not fresh, however warm it once was."""
+ARRIVALS_SPANS = 24
+"""So many spans of the memory back it is kept when a record came: a worker may have been down for a day."""
 SOURCES = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 
 log = structlog.get_logger(__name__)
@@ -107,6 +110,9 @@ class WorkerApp(RunApp):
             recorder=self.recorder,
             on_failure=fail,
             asked=rulebook.asked(),
+            skew=round(settings.skew_seconds * 1e6),
+            # A record that came before every case that can be remembered corrects none.
+            arrivals_since=round((time() - ARRIVALS_SPANS * settings.memory_seconds) * 1e6),
         )
         plan = Plan(
             rulebook=rulebook,
@@ -114,6 +120,10 @@ class WorkerApp(RunApp):
             partitions=partitions,
             hold_seconds=settings.hold_seconds,
             commit_seconds=settings.commit_interval_seconds,
+            future_seconds=settings.future_seconds,
+            memory_seconds=settings.memory_seconds,
+            memory_bytes=settings.memory_bytes,
+            held_bytes=settings.max_queued_bytes,
         )
         self._plan = plan
         self.pipeline: Pipeline | None = None
@@ -170,6 +180,11 @@ class WorkerApp(RunApp):
         self.pipeline = Pipeline(
             plan=self._plan,
             views=self.views,
+            recollection=Recollection(
+                self.settings.broker,
+                span_seconds=self.settings.memory_seconds,
+                bytes_max=self.settings.memory_bytes,
+            ),
             duties=self.duties,
             thread=self.thread,
             outbox=self._outbox,
@@ -240,6 +255,8 @@ class WorkerApp(RunApp):
                 known = sum(each or 0 for each in behind)
                 self.recorder.view(topic, lag_records=known, fresh=all(self._fresh(reader) for reader in readers))
             self.recorder.feeds(await self.views.feeds_behind(time()))
+            if self.pipeline is not None:
+                await self.thread.run(self.pipeline.gauge)
             self._tell_expiries(await self.views.expiries(time()))
             for tp in self.pipeline.tps() if self.pipeline is not None else ():
                 if (lag := self._lag(tp)) is not None:

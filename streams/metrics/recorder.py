@@ -5,7 +5,7 @@ Rules:
    on a rate can tell "nothing happened" from "nobody counted".
 2. Nobody hands a label over as a free text: arguments are words of closed lists, rules of the rulebook, numbers. What
    is on no list becomes `other`; a person never becomes a label.
-3. A record read from a topic of events is counted by exactly one of `judged`, `rejected` and `forwarded`.
+3. A record read from a topic of events is counted by exactly one of `judged`, `rejected`, `forwarded` and `superseded`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
+from schemas.verdict import Violation
 from schemas.vocabulary import Level
 from streams.core.discretion import names_somebody
 from streams.core.facts import CaseKind, Unknown
@@ -130,6 +131,10 @@ class Recorder:
         self._count(catalogue.FORWARDED, count, topic)
         self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.FORWARDED)
 
+    def superseded(self, topic: TopicName, count: int = 1) -> None:
+        """Records that only tell of a newer version elsewhere."""
+        self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.SUPERSEDED)
+
     def lane(self, lane: catalogue.Lane, count: int) -> None:
         """Records that were decoded in one lane."""
         self._count(catalogue.LANES, count, lane)
@@ -182,6 +187,58 @@ class Recorder:
         """How many exceptions and authorities there are, by kind and stage."""
         for kind, stage in product(("exception", "authority"), catalogue.INSTRUMENTS.labels[1].values):
             self._gauge(catalogue.INSTRUMENTS, kind, stage).set(found.get((kind, stage), 0))
+
+    # -- corrections --------------------------------------------------------------------------------------------------
+
+    def retraction(self, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule that were taken back; the counter of violations stays as it is."""
+        self._count(catalogue.RETRACTIONS, count, rule.id, rule.level, rule.standing)
+
+    def contested(self, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule that a record would undo which came later than its source promises."""
+        self._count(catalogue.CONTESTED, count, rule.id, rule.level, rule.standing)
+
+    def told(self, rule: CountedRule, message: Violation, *, first: bool) -> None:
+        """A change of a violation that the broker acknowledged; `first` where nothing was told of it before."""
+        if first:
+            self.violation(rule)
+            self.boundary(int(message.boundary is True))
+        if message.status == "retracted":
+            self.retraction(rule)
+        if message.status == "contested":
+            self.contested(rule)
+        if message.cause != "judged":
+            self.correction(message.cause)
+
+    def correction(self, cause: str, count: int = 1) -> None:
+        """Changes of violations that the broker acknowledged, by what led to them."""
+        self._count(catalogue.CORRECTIONS, count, cause)
+
+    def deferred(self, count: int) -> None:
+        """Records and corrected events that reach back beyond the memory."""
+        self._count(catalogue.DEFERRED, count)
+
+    def boundary(self, count: int) -> None:
+        """Violations within the skew of the clocks of an edge."""
+        self._count(catalogue.BOUNDARY, count)
+
+    def repeats(self, count: int) -> None:
+        """Violations that the log held already."""
+        self._count(catalogue.REPEATS, count)
+
+    def duplicates(self, count: int) -> None:
+        """Events that came again."""
+        self._count(catalogue.DUPLICATES, count)
+
+    def held(self, *, cases: int, size_bytes: int) -> None:
+        """How much is kept back now."""
+        self._gauge(catalogue.HELD_CASES).set(cases)
+        self._gauge(catalogue.HELD_BYTES).set(size_bytes)
+
+    def memory(self, *, cases: int, size_bytes: int) -> None:
+        """How much can still be corrected now."""
+        self._gauge(catalogue.MEMORY_CASES).set(cases)
+        self._gauge(catalogue.MEMORY_BYTES).set(size_bytes)
 
     # -- times, in seconds --------------------------------------------------------------------------------------------
 
@@ -284,7 +341,8 @@ class Recorder:
     def _count(self, metric: Metric, count: int, *values: str) -> None:
         assert count >= 0, "a counter never falls"
         if count:
-            self._counters[metric.name].labels(*self._fit(metric, values)).inc(count)
+            counter = self._counters[metric.name]
+            (counter.labels(*self._fit(metric, values)) if values else counter).inc(count)
 
     def _gauge(self, metric: Metric, *values: str) -> Gauge:
         gauge = self._gauges[metric.name]
@@ -293,7 +351,7 @@ class Recorder:
 
 def _series(metric: Metric, rulebook: CountedRulebook) -> set[tuple[str, ...]]:
     """The series of a metric that are known before anything happens."""
-    if metric is catalogue.VIOLATIONS:
+    if metric in (catalogue.VIOLATIONS, catalogue.RETRACTIONS, catalogue.CONTESTED):
         # A rule has one level and one standing, so their other combinations will never be.
         return {(rule.id, rule.level, rule.standing) for rule in (*rulebook.rules, *rulebook.duties)}
     if metric is catalogue.DUTIES_UNDETERMINED:
