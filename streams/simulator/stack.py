@@ -1,4 +1,4 @@
-"""The stack without containers: a real Prometheus and a real Alertmanager beside a demo, from the system's packages.
+"""The stack without containers: a real Prometheus, a real Alertmanager and `consentinel alerts` beside a demo.
 
 Rules:
 1. They run on the configuration of the containers. Only addresses and paths are others, and what is not there is left
@@ -21,6 +21,7 @@ import yaml
 from streams.errors import ConfigurationError
 from streams.simulator.broker import free_port
 from streams.simulator.child import HOST, Child
+from streams.simulator.worker_child import CommandChild
 
 READY = "/-/ready"
 DISCOVERIES = ("dns_sd_configs", "static_configs")
@@ -69,11 +70,15 @@ def _find(name: str, commands: tuple[str, ...], package: str) -> str:
 
 
 @contextmanager
-def stack_beside(worker: str, programs: Programs, folder: Path) -> Iterator[Stack]:
-    """Run the stack beside a worker, whose pages are at `worker` (host:port); `folder` takes configuration and data."""
-    prometheus_port, alertmanager_port = free_port(), free_port()
+def stack_beside(worker: str, programs: Programs, folder: Path, options: Mapping[str, str]) -> Iterator[Stack]:
+    """Run the stack beside a worker, whose pages are at `worker` (host:port).
+
+    `folder` takes configuration and data; `options` are the settings of the worker, by field name.
+    """
+    prometheus_port, alertmanager_port, alerts_port = free_port(), free_port(), free_port()
     targets = {
         "consentinel-worker": worker,
+        "consentinel-alerts": f"{HOST}:{alerts_port}",
         "prometheus": f"{HOST}:{prometheus_port}",
         "alertmanager": f"{HOST}:{alertmanager_port}",
     }
@@ -84,9 +89,15 @@ def stack_beside(worker: str, programs: Programs, folder: Path) -> Iterator[Stac
         routes = source / "stack" / "alertmanager.yml"
         with (
             _alertmanager(programs.alertmanager, routes, folder, alertmanager_port) as alertmanager,
+            _alerts(options, alertmanager, folder, alerts_port) as alerts,
             _prometheus(programs.prometheus, config, folder, prometheus_port) as prometheus,
         ):
-            yield Stack((prometheus, alertmanager))
+            yield Stack((prometheus, alertmanager, alerts))
+
+
+def _alerts(options: Mapping[str, str], alertmanager: Child, folder: Path, port: int) -> Child:
+    told = {**options, "alertmanager": alertmanager.address, "alerts_port": str(port)}
+    return CommandChild("alerts", told, name="alerts", port=port, log=folder / "alerts.log")
 
 
 def prometheus_config(text: str, targets: Mapping[str, str], rules: Path) -> str:

@@ -24,7 +24,8 @@ from streams.simulator.stack import prometheus_config
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 CONFIG = (DASHBOARDS / "stack" / "prometheus.yml").read_text()
-TARGETS = {"consentinel-worker": "127.0.0.1:1", "prometheus": "127.0.0.1:2", "alertmanager": "127.0.0.1:3"}
+JOBS = ("consentinel-worker", "consentinel-alerts", "prometheus", "alertmanager")
+TARGETS = {job: f"127.0.0.1:{number}" for number, job in enumerate(JOBS, 1)}
 
 
 def answer(address: str, path: str, **asked: str) -> Any:
@@ -95,7 +96,7 @@ def test_a_demo_with_the_stack_is_scraped_judged_by_every_rule_and_heard_by_aler
     program("prometheus-alertmanager", "alertmanager")
     process = demo("--stack", "--rate", "50", "--json")
     try:
-        addresses = dict(re.findall(r"(Prometheus|Alertmanager): (http://\S+)", begun(process)))
+        addresses = dict(re.findall(r"(Prometheus|Alertmanager|alerts): (http://\S+)", begun(process)))
         prometheus, alertmanager = addresses["Prometheus"], addresses["Alertmanager"]
 
         def value(query: str) -> float:
@@ -111,12 +112,13 @@ def test_a_demo_with_the_stack_is_scraped_judged_by_every_rule_and_heard_by_aler
 
         eventually(evaluated)
 
-        def heard() -> list[dict[str, Any]]:
+        def heard(name: str) -> list[dict[str, Any]]:
             alerts = answer(alertmanager, "/api/v2/alerts") or []
-            return [each for each in alerts if each["labels"]["alertname"] == "ConsentinelWatchdog"]
+            return [each for each in alerts if each["labels"]["alertname"] == name]
 
-        eventually(lambda: bool(heard()))
-        assert set(heard()[0]["labels"]) == {"alertname", "severity"}, "what is for links is no label of an alert"
+        eventually(lambda: bool(heard("ConsentinelWatchdog")))
+        assert set(heard("ConsentinelWatchdog")[0]["labels"]) == {"alertname", "severity"}, "links are no labels"
+        eventually(lambda: bool(heard("ConsentinelViolation")))
     finally:
         process.send_signal(signal.SIGINT)
         summary = summary_of(process)
