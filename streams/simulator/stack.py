@@ -89,14 +89,16 @@ def stack_beside(worker: str, programs: Programs, folder: Path, options: Mapping
         routes = source / "stack" / "alertmanager.yml"
         with (
             _alertmanager(programs.alertmanager, routes, folder, alertmanager_port) as alertmanager,
-            _alerts(options, alertmanager, folder, alerts_port) as alerts,
+            alerts_child(options, alertmanager, folder, alerts_port) as alerts,
             _prometheus(programs.prometheus, config, folder, prometheus_port) as prometheus,
         ):
             yield Stack((prometheus, alertmanager, alerts))
 
 
-def _alerts(options: Mapping[str, str], alertmanager: Child, folder: Path, port: int) -> Child:
-    told = {**options, "alertmanager": alertmanager.address, "alerts_port": str(port)}
+def alerts_child(options: Mapping[str, str], alertmanager: Child, folder: Path, port: int) -> Child:
+    """`consentinel alerts`, that tells this Alertmanager and nobody else."""
+    # A webhook of the environment is somebody's own: what a demo invents must not reach it.
+    told = {**options, "alertmanager": alertmanager.address, "webhook": "", "alerts_port": str(port)}
     return CommandChild("alerts", told, name="alerts", port=port, log=folder / "alerts.log")
 
 

@@ -19,8 +19,10 @@ import yaml
 from command_line import Run
 from demo_process import begun, demo, summary_of
 from program import program, said_by
+from streams.settings import load_settings
 from streams.simulator.broker import port_is_free
-from streams.simulator.stack import prometheus_config
+from streams.simulator.child import Child
+from streams.simulator.stack import alerts_child, prometheus_config
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 CONFIG = (DASHBOARDS / "stack" / "prometheus.yml").read_text()
@@ -85,6 +87,21 @@ def test_a_missing_program_is_named_with_its_package(run: Run, tmp_path: Path, m
     ended = run("demo", "--stack", "--seconds", "1")
     assert ended.code == 3
     assert "apt-get install prometheus-alertmanager" in ended.err
+
+
+def test_a_demo_tells_its_own_alertmanager_and_no_webhook_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The settings that the process would load, asked of a command in its place.
+    monkeypatch.setenv("CONSENTINEL_WEBHOOK", "http://example.org/ours")
+    monkeypatch.setenv("CONSENTINEL_ALERTMANAGER", "http://example.org/ours-too")
+    beside = Child("Alertmanager", [], port=1, log=tmp_path / "none", ready="/")
+    alerts = alerts_child({"broker": "127.0.0.1:2"}, beside, tmp_path, 3)
+    for name, value in alerts.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert (settings.webhook, settings.alertmanager) == ((), ("http://127.0.0.1:1",))
+    assert (settings.brokers, settings.alerts_port) == (["127.0.0.1:2"], 3)
 
 
 # -- the whole ---------------------------------------------------------------------------------------------------------
