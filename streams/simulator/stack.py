@@ -53,6 +53,21 @@ class Stack:
             child.check_alive()
 
 
+class AlertsChild(CommandChild):
+    """`consentinel alerts` for the length of a `with` block."""
+
+    command = "alerts"
+    port_setting = "alerts_port"
+
+
+def only_to(alertmanager: str, options: Mapping[str, str]) -> dict[str, str]:
+    """The settings, by field name, of who tells this Alertmanager and nobody else.
+
+    A webhook of the environment is somebody's own: what a demo invents must not reach it.
+    """
+    return {**options, "alertmanager": alertmanager, "webhook": ""}
+
+
 def find_programs() -> Programs:
     """The programs on the path; raises ConfigurationError with the package that brings a missing one."""
     return Programs(
@@ -89,17 +104,10 @@ def stack_beside(worker: str, programs: Programs, folder: Path, options: Mapping
         routes = source / "stack" / "alertmanager.yml"
         with (
             _alertmanager(programs.alertmanager, routes, folder, alertmanager_port) as alertmanager,
-            alerts_child(options, alertmanager, folder, alerts_port) as alerts,
+            AlertsChild(only_to(alertmanager.address, options), port=alerts_port, log=folder / "alerts.log") as alerts,
             _prometheus(programs.prometheus, config, folder, prometheus_port) as prometheus,
         ):
             yield Stack((prometheus, alertmanager, alerts))
-
-
-def alerts_child(options: Mapping[str, str], alertmanager: Child, folder: Path, port: int) -> Child:
-    """`consentinel alerts`, that tells this Alertmanager and nobody else."""
-    # A webhook of the environment is somebody's own: what a demo invents must not reach it.
-    told = {**options, "alertmanager": alertmanager.address, "webhook": "", "alerts_port": str(port)}
-    return CommandChild("alerts", told, name="alerts", port=port, log=folder / "alerts.log")
 
 
 def prometheus_config(text: str, targets: Mapping[str, str], rules: Path) -> str:

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -28,10 +29,15 @@ class WorkerFailed(ChildFailed):
 class CommandChild(Child):
     """`consentinel COMMAND` for the length of a `with` block; `options` are settings by field name."""
 
-    def __init__(self, command: str, options: Mapping[str, str], *, name: str, port: int, log: Path) -> None:
-        environment = {f"{PREFIX}{field.upper()}": value for field, value in options.items()}
-        words = [sys.executable, "-m", "streams.cli", command]
-        super().__init__(name, words, port=port, log=log, ready="/readyz", environment=environment)
+    command: ClassVar[str]
+    port_setting: ClassVar[str] = "web_port"
+    """The setting that says where its pages are."""
+
+    def __init__(self, options: Mapping[str, str], *, port: int, log: Path) -> None:
+        given = {**options, self.port_setting: str(port)}
+        environment = {f"{PREFIX}{field.upper()}": value for field, value in given.items()}
+        words = [sys.executable, "-m", "streams.cli", self.command]
+        super().__init__(self.command, words, port=port, log=log, ready="/readyz", environment=environment)
 
     def missing(self, body: bytes) -> str:
         """What keeps it from its work, as `/readyz` says."""
@@ -41,10 +47,8 @@ class CommandChild(Child):
 class WorkerChild(CommandChild):
     """A worker for the length of a `with` block; `options` are settings by field name, `port` is that of its pages."""
 
+    command = "worker"
     failure = WorkerFailed
-
-    def __init__(self, options: Mapping[str, str], *, port: int, log: Path) -> None:
-        super().__init__("worker", {**options, "web_port": str(port)}, name="the worker", port=port, log=log)
 
     def series(self) -> Series | None:
         """Every series of `/metrics` with its value; None when the page does not answer."""

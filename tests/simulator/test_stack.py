@@ -21,8 +21,7 @@ from demo_process import begun, demo, summary_of
 from program import program, said_by
 from streams.settings import load_settings
 from streams.simulator.broker import port_is_free
-from streams.simulator.child import Child
-from streams.simulator.stack import alerts_child, prometheus_config
+from streams.simulator.stack import AlertsChild, only_to, prometheus_config
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 CONFIG = (DASHBOARDS / "stack" / "prometheus.yml").read_text()
@@ -95,8 +94,8 @@ def test_a_demo_tells_its_own_alertmanager_and_no_webhook_of_the_environment(
     # The settings that the process would load, asked of a command in its place.
     monkeypatch.setenv("CONSENTINEL_WEBHOOK", "http://example.org/ours")
     monkeypatch.setenv("CONSENTINEL_ALERTMANAGER", "http://example.org/ours-too")
-    beside = Child("Alertmanager", [], port=1, log=tmp_path / "none", ready="/")
-    alerts = alerts_child({"broker": "127.0.0.1:2"}, beside, tmp_path, 3)
+    options = only_to("http://127.0.0.1:1", {"broker": "127.0.0.1:2"})
+    alerts = AlertsChild(options, port=3, log=tmp_path / "log")
     for name, value in alerts.environment.items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
