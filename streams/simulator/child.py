@@ -37,7 +37,7 @@ class ChildFailed(ConsentinelError):
 class Child:
     """A program for the length of a `with` block; `name` is what a person calls it, `port` that of its pages.
 
-    `ready` is the page that answers with 200 when it is ready.
+    `ready` is the page that answers with 200 when it is ready; `environment` is what it has beyond our own.
     """
 
     failure: ClassVar[type[ChildFailed]] = ChildFailed
@@ -54,7 +54,7 @@ class Child:
     ) -> None:
         self.name = name
         self._command = list(command)
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self._port = port
         self._log = log
         self._ready = ready
@@ -69,7 +69,7 @@ class Child:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- ourselves, or a program of the system found on the path
                 self._command,
-                env=os.environ | self._environment,
+                env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@ Rules:
 2. After `seconds`, or at Ctrl-C, nothing new begins; what has begun is reported, judged and audited before the end.
 3. Exit code 0 when the auditor agrees, 1 when not; a world that is not as it should be is a typed error.
 4. With `as_json` stdout carries one JSON object and nothing else; everything else is said on stderr.
-5. With `with_stack` Prometheus and Alertmanager run beside it and end with it; no verdict depends on them.
+5. With `with_stack` Prometheus, Alertmanager and `consentinel alerts` run beside it; no verdict depends on them.
 """
 
 from __future__ import annotations
@@ -140,10 +140,12 @@ def run_demo(
         settings = load_settings(**options)
         create(settings)
         worker = opened.enter_context(WorkerChild(options, port=(port := free_port()), log=folder / "worker.log"))
-        beside = Stack() if programs is None else opened.enter_context(stack_beside(f"{HOST}:{port}", programs, folder))
+        stack = Stack()
+        if programs is not None:
+            stack = opened.enter_context(stack_beside(f"{HOST}:{port}", programs, folder, options))
         simulation = Simulation(seed, datetime.now(UTC), RATE if rate is None else rate)
         try:
-            summary = _show(settings, worker, beside, simulation, book, stop, said)
+            summary = _show(settings, worker, stack, simulation, book, stop, said)
         except ChildFailed as error:
             sys.stderr.write(error.last_words + "\n")
             raise

@@ -1,4 +1,4 @@
-"""The stack without containers: a real Prometheus and a real Alertmanager beside a demo, from the system's packages.
+"""The stack without containers: a real Prometheus, a real Alertmanager and `consentinel alerts` beside a demo.
 
 Rules:
 1. They run on the configuration of the containers. Only addresses and paths are others, and what is not there is left
@@ -21,6 +21,7 @@ import yaml
 from streams.errors import ConfigurationError
 from streams.simulator.broker import free_port
 from streams.simulator.child import HOST, Child
+from streams.simulator.worker_child import CommandChild
 
 READY = "/-/ready"
 DISCOVERIES = ("dns_sd_configs", "static_configs")
@@ -52,6 +53,21 @@ class Stack:
             child.check_alive()
 
 
+class AlertsChild(CommandChild):
+    """`consentinel alerts` for the length of a `with` block."""
+
+    command = "alerts"
+    port_setting = "alerts_port"
+
+
+def only_to(alertmanager: str, options: Mapping[str, str]) -> dict[str, str]:
+    """The settings, by field name, of who tells this Alertmanager and nobody else.
+
+    A webhook of the environment is somebody's own: what a demo invents must not reach it.
+    """
+    return {**options, "alertmanager": alertmanager, "webhook": ""}
+
+
 def find_programs() -> Programs:
     """The programs on the path; raises ConfigurationError with the package that brings a missing one."""
     return Programs(
@@ -69,11 +85,15 @@ def _find(name: str, commands: tuple[str, ...], package: str) -> str:
 
 
 @contextmanager
-def stack_beside(worker: str, programs: Programs, folder: Path) -> Iterator[Stack]:
-    """Run the stack beside a worker, whose pages are at `worker` (host:port); `folder` takes configuration and data."""
-    prometheus_port, alertmanager_port = free_port(), free_port()
+def stack_beside(worker: str, programs: Programs, folder: Path, options: Mapping[str, str]) -> Iterator[Stack]:
+    """Run the stack beside a worker, whose pages are at `worker` (host:port).
+
+    `folder` takes configuration and data; `options` are the settings of the worker, by field name.
+    """
+    prometheus_port, alertmanager_port, alerts_port = free_port(), free_port(), free_port()
     targets = {
         "consentinel-worker": worker,
+        "consentinel-alerts": f"{HOST}:{alerts_port}",
         "prometheus": f"{HOST}:{prometheus_port}",
         "alertmanager": f"{HOST}:{alertmanager_port}",
     }
@@ -84,9 +104,10 @@ def stack_beside(worker: str, programs: Programs, folder: Path) -> Iterator[Stac
         routes = source / "stack" / "alertmanager.yml"
         with (
             _alertmanager(programs.alertmanager, routes, folder, alertmanager_port) as alertmanager,
+            AlertsChild(only_to(alertmanager.address, options), port=alerts_port, log=folder / "alerts.log") as alerts,
             _prometheus(programs.prometheus, config, folder, prometheus_port) as prometheus,
         ):
-            yield Stack((prometheus, alertmanager))
+            yield Stack((prometheus, alertmanager, alerts))
 
 
 def prometheus_config(text: str, targets: Mapping[str, str], rules: Path) -> str:

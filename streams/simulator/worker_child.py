@@ -1,7 +1,7 @@
-"""A worker as a child process, asked for its readiness and its metrics.
+"""Processes of ours as children: the product as it ships, asked for its readiness and its metrics.
 
 Rules:
-1. The child is the product as it ships, `consentinel worker`, with settings by environment; nothing is wired inside.
+1. The child is `consentinel COMMAND` with settings by environment; nothing is wired inside.
 2. What the demo knows of it comes from `/readyz` and `/metrics` alone, as an operator's knowledge does.
 """
 
@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -25,20 +26,29 @@ class WorkerFailed(ChildFailed):
     """The worker ended, or never became ready; its log says why."""
 
 
-class WorkerChild(Child):
-    """A worker for the length of a `with` block; `options` are settings by field name, `port` is that of its pages."""
+class CommandChild(Child):
+    """`consentinel COMMAND` for the length of a `with` block; `options` are settings by field name."""
 
-    failure = WorkerFailed
+    command: ClassVar[str]
+    port_setting: ClassVar[str] = "web_port"
+    """The setting that says where its pages are."""
 
     def __init__(self, options: Mapping[str, str], *, port: int, log: Path) -> None:
-        environment = {f"{PREFIX}{name.upper()}": value for name, value in options.items()}
-        environment[f"{PREFIX}WEB_PORT"] = str(port)
-        command = [sys.executable, "-m", "streams.cli", "worker"]
-        super().__init__("the worker", command, port=port, log=log, ready="/readyz", environment=environment)
+        given = {**options, self.port_setting: str(port)}
+        environment = {f"{PREFIX}{field.upper()}": value for field, value in given.items()}
+        words = [sys.executable, "-m", "streams.cli", self.command]
+        super().__init__(self.command, words, port=port, log=log, ready="/readyz", environment=environment)
 
     def missing(self, body: bytes) -> str:
-        """What keeps it from judging, as `/readyz` says."""
+        """What keeps it from its work, as `/readyz` says."""
         return ", ".join(json.loads(body).get("missing", ["unknown"]))
+
+
+class WorkerChild(CommandChild):
+    """A worker for the length of a `with` block; `options` are settings by field name, `port` is that of its pages."""
+
+    command = "worker"
+    failure = WorkerFailed
 
     def series(self) -> Series | None:
         """Every series of `/metrics` with its value; None when the page does not answer."""

@@ -34,7 +34,16 @@ def mounts(service: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def test_the_stack_holds_what_the_documents_promise() -> None:
-    assert set(SERVICES) >= {"kafka", "topics", "worker", "simulator", "prometheus", "alertmanager", "grafana"}
+    assert set(SERVICES) >= {
+        "kafka",
+        "topics",
+        "worker",
+        "alerts",
+        "simulator",
+        "prometheus",
+        "alertmanager",
+        "grafana",
+    }
     assert SERVICES["simulator"]["profiles"] == ["simulator"]
     assert [name for name, service in SERVICES.items() if "profiles" in service] == ["simulator"]
 
@@ -169,7 +178,7 @@ def test_prometheus_asks_services_that_it_can_reach() -> None:
     hosts = {name for group in groups for each in group.get("dns_sd_configs", []) for name in each["names"]}
     targets = {target for group in groups for each in group.get("static_configs", []) for target in each["targets"]}
     hosts |= {target.split(":")[0] for target in targets}
-    assert hosts >= {"worker", "alertmanager"}
+    assert hosts >= {"worker", "alerts", "alertmanager"}
     for host in hosts:
         assert set(SERVICES[host]["networks"]) & set(SERVICES["prometheus"]["networks"]), host
 

@@ -19,12 +19,14 @@ import yaml
 from command_line import Run
 from demo_process import begun, demo, summary_of
 from program import program, said_by
+from streams.settings import load_settings
 from streams.simulator.broker import port_is_free
-from streams.simulator.stack import prometheus_config
+from streams.simulator.stack import AlertsChild, only_to, prometheus_config
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"
 CONFIG = (DASHBOARDS / "stack" / "prometheus.yml").read_text()
-TARGETS = {"consentinel-worker": "127.0.0.1:1", "prometheus": "127.0.0.1:2", "alertmanager": "127.0.0.1:3"}
+JOBS = ("consentinel-worker", "consentinel-alerts", "prometheus", "alertmanager")
+TARGETS = {job: f"127.0.0.1:{number}" for number, job in enumerate(JOBS, 1)}
 
 
 def answer(address: str, path: str, **asked: str) -> Any:
@@ -86,6 +88,21 @@ def test_a_missing_program_is_named_with_its_package(run: Run, tmp_path: Path, m
     assert "apt-get install prometheus-alertmanager" in ended.err
 
 
+def test_a_demo_tells_its_own_alertmanager_and_no_webhook_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The settings that the process would load, asked of a command in its place.
+    monkeypatch.setenv("CONSENTINEL_WEBHOOK", "http://example.org/ours")
+    monkeypatch.setenv("CONSENTINEL_ALERTMANAGER", "http://example.org/ours-too")
+    options = only_to("http://127.0.0.1:1", {"broker": "127.0.0.1:2"})
+    alerts = AlertsChild(options, port=3, log=tmp_path / "log")
+    for name, value in alerts.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert (settings.webhook, settings.alertmanager) == ((), ("http://127.0.0.1:1",))
+    assert (settings.brokers, settings.alerts_port) == (["127.0.0.1:2"], 3)
+
+
 # -- the whole ---------------------------------------------------------------------------------------------------------
 
 
@@ -95,7 +112,7 @@ def test_a_demo_with_the_stack_is_scraped_judged_by_every_rule_and_heard_by_aler
     program("prometheus-alertmanager", "alertmanager")
     process = demo("--stack", "--rate", "50", "--json")
     try:
-        addresses = dict(re.findall(r"(Prometheus|Alertmanager): (http://\S+)", begun(process)))
+        addresses = dict(re.findall(r"(Prometheus|Alertmanager|alerts): (http://\S+)", begun(process)))
         prometheus, alertmanager = addresses["Prometheus"], addresses["Alertmanager"]
 
         def value(query: str) -> float:
@@ -111,12 +128,13 @@ def test_a_demo_with_the_stack_is_scraped_judged_by_every_rule_and_heard_by_aler
 
         eventually(evaluated)
 
-        def heard() -> list[dict[str, Any]]:
+        def heard(name: str) -> list[dict[str, Any]]:
             alerts = answer(alertmanager, "/api/v2/alerts") or []
-            return [each for each in alerts if each["labels"]["alertname"] == "ConsentinelWatchdog"]
+            return [each for each in alerts if each["labels"]["alertname"] == name]
 
-        eventually(lambda: bool(heard()))
-        assert set(heard()[0]["labels"]) == {"alertname", "severity"}, "what is for links is no label of an alert"
+        eventually(lambda: bool(heard("ConsentinelWatchdog")))
+        assert set(heard("ConsentinelWatchdog")[0]["labels"]) == {"alertname", "severity"}, "links are no labels"
+        eventually(lambda: bool(heard("ConsentinelViolation")))
     finally:
         process.send_signal(signal.SIGINT)
         summary = summary_of(process)
