@@ -20,14 +20,18 @@ from streams.screen import CLEAN, FINDINGS, say, show
 from streams.settings import load_settings
 
 HOLES_SHOWN = 20
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
+
+Since = Annotated[
+    datetime | None, typer.Option("--from", formats=MOMENTS, help="Recorded at or after, UTC; else all there is.")
+]
+Until = Annotated[datetime | None, typer.Option("--to", formats=MOMENTS, help="Recorded before, UTC; else up to now.")]
 
 
 def archive(
     out: Annotated[Path, typer.Option(help="The archive: a new folder, or one that is to be extended.")],
-    since: Annotated[
-        datetime | None, typer.Option("--from", help="Recorded at or after, UTC; else all there is.")
-    ] = None,
-    until: Annotated[datetime | None, typer.Option("--to", help="Recorded before, UTC; else up to now.")] = None,
+    since: Since = None,
+    until: Until = None,
     offsets: Annotated[Path | None, typer.Option(help="A file of offsets to hold, by topic and partition.")] = None,
     topics: Annotated[list[TopicName] | None, typer.Option("--topics", help="Only these logs.")] = None,
     part_offsets: Annotated[int, typer.Option(min=1, help="Offsets of a partition that share a file.")] = 131_072,

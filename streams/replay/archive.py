@@ -53,6 +53,7 @@ PART_BYTES = 64 * 1024 * 1024
 COMMIT_SHARE = 32
 """The manifest is written when the new parts are more than such a share of it: writing it costs what it is long."""
 LOOK_SECONDS = 0.05
+LOCK = ".lock"
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class Archive:
 
     def _opened(self, prefix: str) -> Manifest:
         if not (self.folder / MANIFEST).exists():
-            if any(each.suffix != ".lock" for each in self.folder.iterdir()):
+            if any(each.name != LOCK for each in self.folder.iterdir()):
                 raise InputError("expected an archive or an empty folder", place=Place(str(self.folder)))
             return Manifest(prefix=prefix)
         manifest = read_manifest(self.folder)
@@ -222,7 +223,7 @@ def opened(folder: Path, prefix: str, *, part_offsets: int = PART_OFFSETS) -> It
     """The archive in a folder, made where it is not there, and locked against a second writer."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / LOCK).open("w")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", place=Place(str(folder))) from None
     with lock:
@@ -230,9 +231,10 @@ def opened(folder: Path, prefix: str, *, part_offsets: int = PART_OFFSETS) -> It
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ConfigurationError("another process writes to this archive", place=Place(str(folder))) from None
+        archive = Archive(folder, prefix, part_offsets=part_offsets)
         for torn in folder.rglob(".*.tmp"):
             torn.unlink()
-        yield Archive(folder, prefix, part_offsets=part_offsets)
+        yield archive
 
 
 def fill(

@@ -117,7 +117,7 @@ def tables_of(piece: Piece) -> Tables:
     if "value" not in frame.columns:
         kept = [values[row] for row in rows] if piece.topic in WITH_VALUE else _newer(frame, values, rows)
         frame = frame.with_columns(pl.Series("value", kept, dtype=pl.Binary))
-    return Tables(frame.select(schema_of(piece.topic)).rechunk(), _refused(piece, decoded.refused))
+    return Tables(frame.select(*schema_of(piece.topic)).rechunk(), _refused(piece, decoded.refused))
 
 
 def _place(piece: Piece, records: Sequence[ArchivedRecord]) -> list[pl.Series]:
@@ -185,7 +185,7 @@ def _refused(piece: Piece, refused: Sequence[Refused]) -> pl.DataFrame:
         "sha256": [hashlib.sha256(body).hexdigest() for body in bodies],
     }
     columns = [pl.Series(name, values, dtype=REFUSED[name]) for name, values in told.items()]
-    return pl.DataFrame([*_place(piece, records), *columns]).select(REFUSED).rechunk()
+    return pl.DataFrame([*_place(piece, records), *columns]).select(*REFUSED).rechunk()
 
 
 def _key(topic: TopicName, record: ArchivedRecord) -> str | None:
