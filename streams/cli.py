@@ -24,6 +24,7 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 from schemas.topics import TopicName
+from streams import audit_commands
 from streams.core.blind_spot import BlindSpots
 from streams.core.instant import micros
 from streams.core.rulebook import Rulebook
@@ -52,6 +53,7 @@ vault = typer.Typer(help="The vault: which random token stands for whom.", no_ar
 app.add_typer(topics, name="topics")
 app.add_typer(rules, name="rules")
 app.add_typer(vault, name="vault")
+audit_commands.register(app)
 
 Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to judge by, instead of ours.")]
 VaultFile = Annotated[Path, typer.Option("--vault", help="The vault's database.")]

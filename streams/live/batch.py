@@ -21,7 +21,7 @@ import polars as pl
 from schemas.contract import Contract, ContractError, Reason
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH
-from schemas.topics import TopicName
+from schemas.topics import ORIGIN, TopicName
 from schemas.verdict import Rejection
 from streams.core.case import Views, assemble
 from streams.core.decode import Decoded, decode, decode_encounters
@@ -37,9 +37,6 @@ from streams.live.docket_log import tallies
 from streams.live.outbox import Outgoing
 from streams.live.run import LogRecord, Run
 from streams.live.topic_names import TopicNames
-
-ORIGIN = "consentinel-origin"
-"""Header of a forwarded record: `topic/partition/offset` of where it was found."""
 
 KEY_BYTES_MAX = 3_000
 """A longer key is not copied: it would not fit a rejection, and what a piece of it is cannot be told."""
