@@ -26,7 +26,7 @@ from streams.core.event_facts import STRANGER, event_facts
 from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.feed import Horizon
 from streams.core.grounds import ATTESTABLE, attested
-from streams.core.instant import NEVER
+from streams.core.instant import NEVER, SECOND
 from streams.core.registry import Registry
 from streams.core.subject_history import Histories, State
 
@@ -108,6 +108,10 @@ def absent(source: Source) -> str:
     return f"absent_{source}"
 
 
+SKEW = SECOND
+"""What clocks that are set over a network may differ by."""
+
+
 class Grown:
     """A table that grows with the rows it is made of, so that a batch pays for new rows only."""
 
@@ -136,10 +140,12 @@ class Views:
     contexts: Contexts = field(default_factory=Contexts)
     registry_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
     subject_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
+    skew: int = SKEW
+    """By how many microseconds the clocks of devices and sources may differ."""
 
     def beside(self, histories: Histories) -> Views:
         """The same registry beside other persons: those of another partition."""
-        return Views(self.registry, histories, self.contexts, self.registry_tables)
+        return Views(self.registry, histories, self.contexts, self.registry_tables, skew=self.skew)
 
 
 def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collection[str] | None = None) -> pl.DataFrame:

@@ -195,6 +195,15 @@ class History(Statements[Claim]):
             return [each.record_id for each in since if instant < each.valid_until]
         return [each.record_id for each in begun if each.valid_from == last and each.content.withdraws(purpose_id)]
 
+    def near_consent_edge(self, controller_id: str, instant: int, skew: int) -> bool:
+        """Whether a consent or a withdrawal begins or ends within `skew` microseconds of an instant."""
+        return any(
+            abs(edge - instant) <= skew
+            for each in self._towards(controller_id)
+            if each.content.kind in (GIVEN, WITHDRAWN)
+            for edge in (each.valid_from, each.valid_until)
+        )
+
     def enrolment_records(self, controller_id: str, instant: int) -> list[str]:
         """The id of the enrolment that tells the age at an instant."""
         own = self._towards(controller_id)

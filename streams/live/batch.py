@@ -35,6 +35,7 @@ from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
 from streams.live.docket_log import tallies
 from streams.live.outbox import Outgoing
+from streams.live.plan import Plan
 from streams.live.run import LogRecord, Run
 from streams.live.topic_names import TopicNames
 
@@ -65,15 +66,30 @@ class Judged:
     violations: Mapping[Rule, int]
 
 
-def open_batch(run: Run, topic: TopicName, names: TopicNames, partitions: int) -> Batch:
+def open_batch(run: Run, topic: TopicName, plan: Plan) -> Batch:
     """Decode a run and set apart what is not judged here."""
+    names, partitions = plan.names, plan.partitions
     values = [record.value for record in run.records]
     decoded = decode(values) if topic is TopicName.MATCHES else decode_encounters(values)
     batch = Batch(run, topic, decoded, decoded.frame)
     for refusal in decoded.refused:
         _reject(batch, names, run.records[refusal.row], refusal.error)
+    _reject_future(batch, names, plan.future_seconds)
     _forward(batch, names, partitions)
     return batch
+
+
+def _reject_future(batch: Batch, names: TopicNames, tolerance: float) -> None:
+    """Reject the events that lie beyond their append time: a clock is wrong, and no record can be looked up by it."""
+    frame, records = batch.frame, batch.run.records
+    if frame.is_empty():
+        return
+    recorded = pl.Series([record.timestamp for record in records], dtype=pl.Int64).gather(frame["row"])
+    future = frame["occurred_at"].dt.epoch("us") > recorded * 1_000 + round(tolerance * 1e6)
+    for row in frame["row"].filter(future).to_list():
+        expected = f"occurred_at: expected at most {tolerance:g} s after the broker took the record"
+        _reject(batch, names, records[row], ContractError(Reason.IN_FUTURE, expected))
+    batch.frame = frame.filter(~future) if future.any() else frame
 
 
 def _forward(batch: Batch, names: TopicNames, partitions: int) -> None:
