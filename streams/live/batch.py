@@ -24,6 +24,7 @@ from schemas.match import MATCH
 from schemas.topics import ORIGIN, TopicName
 from schemas.verdict import Rejection
 from streams.core.case import Views, assemble
+from streams.core.clock import ahead
 from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.docket import holder_of, restarts
 from streams.core.entry import Entry, entries
@@ -84,8 +85,8 @@ def _reject_future(batch: Batch, names: TopicNames, tolerance: float) -> None:
     frame, records = batch.frame, batch.run.records
     if frame.is_empty():
         return
-    recorded = pl.Series([record.timestamp for record in records], dtype=pl.Int64).gather(frame["row"])
-    future = frame["occurred_at"].dt.epoch("us") > recorded * 1_000 + round(tolerance * 1e6)
+    recorded = pl.Series([record.timestamp * 1_000 for record in records], dtype=pl.Int64).gather(frame["row"])
+    future = ahead(frame["occurred_at"], recorded.cast(pl.Datetime("us")), tolerance)
     for row in frame["row"].filter(future).to_list():
         expected = f"occurred_at: expected at most {tolerance:g} s after the broker took the record"
         _reject(batch, names, records[row], ContractError(Reason.IN_FUTURE, expected))
