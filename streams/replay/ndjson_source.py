@@ -1,4 +1,5 @@
-"""Files of JSON lines as a source: a folder with `matches`, `encounters`, `subjects` and `registry`, each `.ndjson`.
+"""Files of JSON lines as a source: a folder with `matches` (or `events`), `encounters`, `subjects` and
+`registry`, each `.ndjson`.
 
 Rules:
 1. A file may be compressed (`.gz`, `.zst`); several files of one log (`matches-01.ndjson`) are read in the order of
@@ -10,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -73,18 +75,17 @@ class NdjsonSource:
                 lines, start = opened(file), 0
                 while batch := list(islice(lines, PIECE_ROWS)):
                     name = f"{topic}-{partition:05}-{start:012}"
-                    yield Piece(name, len(batch), partial(_events, batch, partition, start))
+                    yield Piece(name, topic, len(batch), partial(_events, batch, partition, start))
                     start += len(batch)
 
 
+STEMS = {TopicName.MATCHES: ("matches", "events")}
+"""How the files of a log may begin; the simulator writes `events`. Any file of events may hold both kinds."""
+
+
 def _files(folder: Path, topic: TopicName) -> list[Path]:
-    endings = (".ndjson", ".ndjson.gz", ".ndjson.zst")
-    stems = (topic.value, f"{topic.value}-")
-    return sorted(
-        file
-        for file in folder.glob(f"{topic.value}*.ndjson*")
-        if file.name.endswith(endings) and (file.name.split(".")[0] == stems[0] or file.name.startswith(stems[1]))
-    )
+    named = re.compile(rf"(?:{'|'.join(STEMS.get(topic, (topic.value,)))})(?:-[^.]*)?[.]ndjson(?:[.]gz|[.]zst)?")
+    return sorted(file for file in folder.glob("*.ndjson*") if named.fullmatch(file.name))
 
 
 def opened(file: Path) -> Iterator[bytes]:
@@ -112,7 +113,7 @@ def _zstd_lines(file: Path) -> Iterator[bytes]:
         raise InputError(message, place=Place(str(file))) from None
 
 
-def _events(lines: Sequence[bytes], partition: int, start: int, whole: bool) -> Events:  # noqa: ARG001, FBT001 -- decoded whole anyway
+def _events(lines: Sequence[bytes], partition: int, start: int, whole: bool) -> Events:  # noqa: ARG001 -- decoded whole anyway
     matches: list[pl.DataFrame] = [pl.DataFrame(schema={**MATCH_COLUMNS, **PLACED})]
     encounters: list[pl.DataFrame] = [pl.DataFrame(schema={**ENCOUNTER_COLUMNS, **PLACED})]
     refused: list[pl.DataFrame] = [pl.DataFrame(schema=REFUSED)]

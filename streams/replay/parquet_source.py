@@ -21,6 +21,7 @@ import polars as pl
 from schemas.topics import TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.errors import InputError, Place
+from streams.replay import manifest
 from streams.replay.answer import Hole, Source
 from streams.replay.manifest import MANIFEST, Part, Sound, manifest_of, sound
 from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, Events, FoundRecord, Piece
@@ -99,10 +100,10 @@ class ParquetSource:
                 _groups([each for each in self._stretches if each.topic is topic], PIECE_ROWS)
             ):
                 rows = sum(each.rows for each in group)
-                yield Piece(f"{topic}-{number:06}", rows, partial(_events, topic, group))
+                yield Piece(f"{topic}-{number:06}", topic, rows, partial(_events, topic, group))
 
-    def _of_manifest(self, held: Sound) -> Iterator[Stretch]:
-        for part in sorted(held.parts, key=_by_day):
+    def _of_manifest(self, archive: Sound) -> Iterator[Stretch]:
+        for part in sorted(archive.parts, key=_by_day):
             if part.topic in EVENTS and self._since and part.recorded_until and part.recorded_until < self._since:
                 continue
             for table, refused in ((part.accepted, False), (part.refused, True)):
@@ -133,14 +134,14 @@ def _looked_through(location: str, *, allow_holes: bool) -> Sound | None:
         lines = pl.scan_lines(f"{location}/{MANIFEST}").collect().to_series().to_list()
     except (pl.exceptions.PolarsError, OSError):
         raise InputError("expected the manifest of an archive, and an object store that answers", place=place) from None
-    manifest = manifest_of("\n".join([*lines, ""]).encode(), place)
-    parts = tuple(part for part in manifest.parts if part.topic in topics)
+    held = manifest_of("\n".join([*lines, ""]).encode(), place)
+    parts = tuple(part for part in held.parts if part.topic in topics)
     for table in (table for part in parts for table in part.tables):
         _compare(f"{location}/{table.path}", table.rows)
-    holes = manifest.holes((), topics)
+    holes = held.holes((), topics)
     if holes and not allow_holes:
         raise InputError(f"expected an archive without holes, found {len(holes)}; see --allow-holes", place=place)
-    return Sound(manifest, parts, tuple(holes))
+    return Sound(held, parts, tuple(holes))
 
 
 def _compare(path: str, rows: int) -> None:
@@ -152,7 +153,7 @@ def _compare(path: str, rows: int) -> None:
         raise InputError(f"expected {rows} rows as the manifest says, found {there}", place=Place(path))
 
 
-def _hole(hole: object) -> Hole:
+def _hole(hole: manifest.Hole) -> Hole:
     return Hole(
         topic=hole.topic.value,
         partition=hole.partition,
@@ -183,7 +184,7 @@ def _groups(stretches: Collection[Stretch], rows_max: int) -> Iterator[list[Stre
         yield group
 
 
-def _events(topic: TopicName, group: Sequence[Stretch], whole: bool) -> Events:  # noqa: FBT001 -- the shape of `Piece.load`
+def _events(topic: TopicName, group: Sequence[Stretch], whole: bool) -> Events:
     columns = COLUMNS[topic]
     wanted = [name for name in columns if whole or name not in UNREAD]
     accepted = [_read(each, {name: columns[name] for name in wanted}) for each in group if not each.refused]

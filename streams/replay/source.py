@@ -35,6 +35,7 @@ class Piece(NamedTuple):
     """A stretch of the logs of events that is judged at once."""
 
     name: str
+    topic: TopicName
     rows: int
     """About how many, for the progress."""
     load: Callable[[bool], Events]
