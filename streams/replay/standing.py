@@ -42,8 +42,8 @@ def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -
     rows = [_row(each, WORD[each.status]) for each in latest.values() if each.status in WORD]
     start = moment_of(first)
     held = [row for row in rows if row["occurred_at"] is None or row["occurred_at"] >= start or _reaches(row, start)]
-    verdicts = pl.DataFrame(held, schema=VERDICTS, orient="row")
-    return Standing(verdicts, _tallies(verdicts))
+    verdicts = pl.DataFrame([{name: row[name] for name in VERDICTS} for row in held], schema=VERDICTS)
+    return Standing(verdicts, _tallies(held))
 
 
 WORD = {Status.BREACHED: Outcome.VIOLATION.word, Status.UNDETERMINED: Outcome.UNDETERMINED.word}
@@ -79,6 +79,7 @@ def _row(standing: Pending, outcome: str) -> dict[str, Any]:
         "reason": None if standing.why is None else standing.why.value,
         "violation_id": standing.id,
         "event_version": 1,
+        "opened_at": None if isinstance(standing, Window) else moment_of(standing.opened_at),
     }
     if standing.status is Status.BREACHED or isinstance(standing, Window):
         message = violation_of(standing)
@@ -100,9 +101,12 @@ MESSAGE = (
 """What a verdict takes over from the message of a breach."""
 
 
-def _tallies(verdicts: pl.DataFrame) -> pl.DataFrame:
-    dated = verdicts.filter(pl.col("occurred_at").is_not_null())
-    days = dated.with_columns(day=pl.col("occurred_at").dt.convert_time_zone("UTC").dt.date())
-    keys = [name for name in TALLIES if name != "n"]
-    counted = days.group_by(keys).agg(n=pl.len())
-    return counted.select(pl.col(name).cast(dtype) for name, dtype in TALLIES.items())
+def _tallies(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """How many there are by day: that of the deadline or window, or where no deadline is known the day of the trigger."""
+    days = [(row["occurred_at"] or row["opened_at"]).date() for row in rows]
+    keys = [name for name in TALLIES if name not in ("day", "n")]
+    frame = pl.DataFrame(
+        [{"day": day, "n": 1, **{name: row[name] for name in keys}} for day, row in zip(days, rows, strict=True)],
+        schema=TALLIES,
+    )
+    return frame.group_by("day", *keys).agg(pl.col("n").sum()).select(*TALLIES)
