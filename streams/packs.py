@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from streams.core.document import fit, read_document
 from streams.core.pack import PackShape
 from streams.core.rulebook import Rulebook, load
 from streams.errors import InputError, Place
@@ -59,3 +60,11 @@ def write_text(file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", place=Place(str(file))) from None
+
+
+def titles(paths: Sequence[Path] = ()) -> dict[str, tuple[str, str]]:
+    """By pack its title and status, of the files given or of the distribution."""
+    shapes = [
+        fit(PackShape, read_document(text, file)) for file, text in (from_files(paths) if paths else distributed())
+    ]
+    return {shape.pack: (shape.title, shape.status) for shape in shapes}

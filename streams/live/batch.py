@@ -23,9 +23,10 @@ import polars as pl
 from schemas.contract import Contract, ContractError, Reason
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH
-from schemas.topics import TopicName
+from schemas.topics import ORIGIN, TopicName
 from schemas.verdict import Rejection
 from streams.core.chamber import Opinion
+from streams.core.clock import ahead
 from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.docket import holder_of, restarts
 from streams.core.entry import Entry
@@ -36,9 +37,6 @@ from streams.live.outbox import Outgoing
 from streams.live.plan import Plan
 from streams.live.run import LogRecord, Run
 from streams.live.topic_names import TopicNames
-
-ORIGIN = "consentinel-origin"
-"""Header of a forwarded record: `topic/partition/offset` of where it was found."""
 
 SUPERSEDED = "consentinel-superseded"
 """Header of a note: `topic/partition/offset` of the newer version of an event that was told of on this partition."""
@@ -84,7 +82,7 @@ def _reject_future(batch: Batch, names: TopicNames, tolerance: float) -> None:
     frame, records = batch.frame, batch.run.records
     if frame.is_empty():
         return
-    future = frame["occurred_at"].dt.epoch("us") > frame["recorded_at"] + round(tolerance * 1e6)
+    future = ahead(frame["occurred_at"], frame["recorded_at"].cast(pl.Datetime("us")), tolerance)
     for row in frame["row"].filter(future).to_list():
         expected = f"occurred_at: expected at most {tolerance:g} s after the broker took the record"
         _reject(batch, names, records[row], ContractError(Reason.IN_FUTURE, expected))
