@@ -1,4 +1,4 @@
-"""The commands of an auditor: `consentinel archive`, and what is made of archives and answers.
+"""The commands of an auditor: the archive of the logs, and what is made of the answers of replays.
 
 Rules:
 1. Nothing is written to a topic, unless a command is told to in so many words.
@@ -7,9 +7,10 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -18,6 +19,11 @@ from schemas.topics import TopicName
 from streams.errors import ConfigurationError
 from streams.screen import CLEAN, FINDINGS, say, show
 from streams.settings import load_settings
+
+if TYPE_CHECKING:
+    from streams.replay.answer import Answer
+    from streams.replay.comparison import Comparison
+    from streams.replay.violation_log import ViolationLog
 
 HOLES_SHOWN = 20
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
@@ -73,6 +79,77 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
+LIVE = "live"
+"""In place of the folder of an answer: the log of violations on the broker of the settings."""
+
+
+def compare(
+    old: Annotated[str, typer.Argument(help="The folder of an answer, or `live`: the log of violations as it stands.")],
+    new: Annotated[Path, typer.Argument(help="The folder of the answer that is compared with it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell where an answer differs from another, or from the log of violations; exit code 1 where it does."""
+    from streams.replay.comparison_page import as_object, page
+
+    found = compared(old, new)
+    print(json.dumps(as_object(found)) if as_json else page(found))
+    say(f"{found.compared} breaches compared, {found.rows.height} differ")
+    raise typer.Exit(FINDINGS if found.differs else CLEAN)
+
+
+def compared(old: str, new: Path) -> Comparison:
+    """What the answer in a folder says otherwise than another one, or than the log of violations."""
+    from streams.replay.answer import read_answer
+    from streams.replay.comparison import compare, said_by_answer, said_by_log, within
+
+    answer = read_answer(new)
+    if old != LIVE:
+        return compare(said_by_answer(read_answer(Path(old))), said_by_answer(answer))
+    live = said_by_log(_log_for(answer).last.values())
+    return compare(live, within(said_by_answer(answer), answer.manifest), old_tells_unknown=False)
+
+
+def _log_for(answer: Answer) -> ViolationLog:
+    """The log of violations, as far as an answer has a say."""
+    from streams.replay.comparison import in_the_say_of
+    from streams.replay.violation_log import read_violations
+
+    log = read_violations(load_settings(), in_the_say_of(answer.manifest))
+    if log.unreadable:
+        say(f"{log.unreadable} messages on {log.topic} are no violations, and are passed over")
+    return log
+
+
+def reconcile(
+    answer: Annotated[Path, typer.Option(help="The folder of the answer that the log shall agree with.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Write the corrections; else they are only shown.")] = False,
+    retract: Annotated[
+        bool, typer.Option("--retract", help="Retract what else is contested: you vouch that the records came in time.")
+    ] = False,
+) -> None:
+    """Correct the log of violations by an answer; writes only with --apply; exit code 1 where they differ."""
+    from streams.replay.answer import read_answer
+    from streams.replay.reconciliation import check_whole
+    from streams.replay.reconciliation import reconcile as corrections_of
+    from streams.replay.violation_log import write_violations
+
+    said = read_answer(answer)
+    check_whole(said)
+    log = _log_for(said)
+    found = corrections_of(said, log, log.count, retract=retract)
+    table = Table("rule", "on the log", "corrected", "breaches", box=None)
+    for (rule_id, was, status), count in found.counts().items():
+        table.add_row(rule_id, was, status, str(count))
+    table.columns[3].justify = "right"
+    if found.corrections:
+        show(table)
+    if apply:
+        write_violations(load_settings(), log.topic, [(each.partition, each.violation) for each in found.corrections])
+    say(f"{len(found.corrections)} corrections " + ("written" if apply else "found; --apply writes them"))
+    raise typer.Exit(FINDINGS if found.corrections else CLEAN)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(archive)
+    for command in (archive, compare, reconcile):
+        app.command()(command)
