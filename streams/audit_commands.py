@@ -79,6 +79,7 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
+CellSize = Annotated[int, typer.Option(min=1, help="Counts below it are not shown; 1 shows all.")]
 LIVE = "live"
 """In place of the folder of an answer: the log of violations on the broker of the settings."""
 
@@ -149,7 +150,44 @@ def reconcile(
     raise typer.Exit(FINDINGS if found.corrections else CLEAN)
 
 
+def report(
+    answer: Annotated[Path, typer.Argument(help="The folder of an answer.")],
+    file: Annotated[Path, typer.Argument(help="The page that is written, HTML.")],
+    compare_with: Annotated[
+        str | None, typer.Option("--compare", help="The folder of an older answer, or `live`: show what has changed.")
+    ] = None,
+    with_log: Annotated[
+        bool, typer.Option("--log", help="Show what the log of violations contests and retracts.")
+    ] = False,
+    cell_size: CellSize = 5,
+) -> None:
+    """Write an answer as one page to read and to print, without a person and without small counts."""
+    from streams.replay.answer import read_answer
+    from streams.replay.report import Asides, write_report
+    from streams.replay.report import report as page
+
+    if cell_size == 2:
+        raise ConfigurationError("--cell-size: expected 3 or more, or 1 to show every count: 2 would tell which are 1")
+    said = read_answer(answer)
+    asides = Asides(
+        comparison=None if compare_with is None else compared(compare_with, answer),
+        compared_with=_named(compare_with),
+        log=list(_log_for(said).last.values()) if with_log else None,
+    )
+    write_report(page(said, asides, cell_size=cell_size), file)
+    say(f"{said.manifest.verdicts} verdicts reported in {file}")
+
+
+def _named(compared_with: str | None) -> str:
+    """How a report calls the other side of its comparison: by its digest, so that a path says nothing."""
+    from streams.replay.answer import read_answer
+
+    if compared_with in (None, LIVE):
+        return "the log of violations as it stands"
+    return f"the answer whose verdicts digest to {read_answer(Path(str(compared_with))).manifest.verdict_digest[:16]}"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (archive, compare, reconcile):
+    for command in (archive, compare, reconcile, report):
         app.command()(command)
