@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from streams.replay import chart
 from streams.replay.answer import Answer, digest_of
 from streams.replay.comparison import BY, Comparison, Difference
 from streams.replay.comparison_page import TITLES
-from streams.replay.report_table import NOWHERE, Findings, Line, findings, tree, withdrawals
+from streams.replay.report_table import NOWHERE, Findings, Line, findings, folded, tree, withdrawals
 from streams.replay.suppression import CELL_SIZE, Shown, total
 
 TEMPLATE = "report.html.j2"
@@ -103,7 +103,7 @@ def _charts(found: Findings) -> Mapping[str, Markup]:
         "times": chart.over_time(found.times, "violations"),
         "unknown_times": chart.over_time(found.unknown_times, "undetermined", color=chart.OCHRE),
         "rules": chart.ranked(rules, "rules"),
-        "controllers": chart.ranked(found.sites, "controllers"),
+        "controllers": chart.ranked(found.controllers, "controllers"),
         "reasons": chart.ranked(found.reasons, "reasons", color=chart.OCHRE),
     }
     return {name: Markup(text) for name, text in drawn.items()}  # noqa: S704 - made by us, of numbers and identifiers
@@ -152,17 +152,20 @@ def _coverage(answer: Answer, cell_size: int) -> Coverage:
         rejected=counts.rejected,
         hours=hours,
         silent_hours=max(0, hours - table["hour"].drop_nulls().n_unique()),
-        places=tuple(_places(by, tree(by, ("controller_id", "site_id"), whole, cell_size))),
+        places=tuple(_places(by, whole, cell_size)),
     )
 
 
-def _places(rows: pl.DataFrame, lines: Iterable[Line]) -> Iterator[PlaceCovered]:
-    controller = ""
+def _places(rows: pl.DataFrame, whole: Shown, cell_size: int) -> Iterator[PlaceCovered]:
+    lines = folded(tree(rows, ("controller_id", "site_id"), whole, cell_size))
+    controller, site = (pl.col(name).fill_null(NOWHERE) for name in ("controller_id", "site_id"))
+    here = rows.with_columns(controller=controller, site=site, both=controller + " / " + site)
+    owner = ""
     for line in lines:
-        controller = line.name if line.depth == 0 else controller
-        there = rows.filter(pl.col("controller_id").fill_null(NOWHERE) == controller)
-        if line.depth:
-            there = there.filter(pl.col("site_id").fill_null(NOWHERE) == line.name)
+        owner = owner if line.depth else line.name
+        whose = pl.col("controller") == owner
+        inside = whose & (pl.col("site") == line.name) if line.depth else whose | (pl.col("both") == line.name)
+        there = here.filter(inside)
         hours = None if line.count is None else there["hour"].n_unique()
         yield PlaceCovered(line.name, line.depth, line.count, hours, there["device_id"].drop_nulls().n_unique())
 

@@ -10,9 +10,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import polars as pl
@@ -48,6 +49,11 @@ class RuleLine:
     excused: Shown
     undetermined: Shown
 
+    @property
+    def silent(self) -> bool:
+        """Whether it was clear of every case to which it applied."""
+        return self.violation == self.excused == self.undetermined == 0
+
 
 FOUND = ("violation", "excused", "undetermined")
 
@@ -61,6 +67,7 @@ class Findings:
     cases: int
     """Cases to which a rule of this standing applied: what the totals are a part of."""
     rules: tuple[RuleLine, ...]
+    controllers: tuple[Line, ...]
     sites: tuple[Line, ...]
     """Violations by controller, and below each by site."""
     purposes: tuple[Line, ...]
@@ -86,8 +93,9 @@ def findings(answer: Answer, standing: Standing, cell_size: int) -> Findings:
         totals=shown,
         cases=int(tallies["n"].sum()),
         rules=tuple(_rules(tallies, named, shown, cell_size)),
-        sites=tuple(tree(violations, ("controller_id", "site_id"), shown["violation"], cell_size)),
-        purposes=tuple(tree(violations, ("controller_id", "purpose_id"), shown["violation"], cell_size)),
+        controllers=tuple(tree(violations, ("controller_id",), shown["violation"], cell_size)),
+        sites=tuple(folded(tree(violations, ("controller_id", "site_id"), shown["violation"], cell_size))),
+        purposes=tuple(folded(tree(violations, ("controller_id", "purpose_id"), shown["violation"], cell_size))),
         times=tuple(_times(violations, answer, shown["violation"], cell_size)),
         unknown_times=tuple(_times(unknown, answer, shown["undetermined"], cell_size)),
         period=period,
@@ -140,6 +148,18 @@ def _level(
 
 def _place(line: Line, order: Sequence[str]) -> tuple[int, tuple[int, int], str]:
     return (order.index(line.name), (0, 0), "") if line.name in order else (0, _rank(line.count), line.name)
+
+
+def folded(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines of a tree where a row with one part alone shares a line with it."""
+    every = list(lines)
+    roots = [index for index, line in enumerate(every) if line.depth == 0]
+    for first, after in pairwise([*roots, len(every)]):
+        row, *parts = every[first:after]
+        if len(parts) == 1:
+            yield Line(f"{row.name} / {parts[0].name}", row.count)
+        else:
+            yield from every[first:after]
 
 
 def _reasons(answer: Answer, standing: str, whole: Shown, unknown: int, cell_size: int) -> Iterator[Line]:
@@ -209,7 +229,7 @@ def withdrawals(answer: Answer, cell_size: int) -> tuple[Shown, list[Line]]:
     whole = total(len(rows), cell_size)
     schema = {"controller_id": pl.String, "delay": pl.String, "n": pl.Int64}
     counted = pl.DataFrame(rows, schema=schema, orient="row")
-    return whole, list(tree(counted, ("controller_id", "delay"), whole, cell_size, order=ORDER))
+    return whole, list(folded(tree(counted, ("controller_id", "delay"), whole, cell_size, order=ORDER)))
 
 
 def _delay(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from pace import examples
 from schemas.topics import TopicName
 from schemas.verdict import VIOLATION, Violation
 from settled_world import PEOPLE, tick
-from small_answer import RULES, a_verdict, an_answer, with_a_hole
+from small_answer import RULES, a_verdict, an_answer, of, with_a_hole
 from small_estate import SmallEstate
 from streams.core.instant import moment_of
 from streams.core.partition import partition_of
@@ -35,12 +35,6 @@ WANTED: Mapping[str, Mapping[str | None, str]] = {
     "clear": {"open": "contested", "excused": "retracted"},
 }
 """By outcome and status on the log, the status that is written."""
-
-
-def of(verdict: dict[str, Any], status: str) -> Violation:
-    """The message on the log about the breach of a verdict."""
-    names = [name for name in verdict if name in Violation.model_fields and verdict[name] is not None]
-    return Violation.model_validate({**{name: verdict[name] for name in names}, "status": status}, strict=False)
 
 
 def a_log(*violations: Violation) -> ViolationLog:

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from schemas.verdict import Violation
 from settled_world import PEOPLE, text_at, tick
 from streams.core.instant import moment_of
 from streams.core.violation import violation_id
@@ -57,6 +58,12 @@ def an_answer(
         write_table(rows, folder / f"{name}.parquet")
     write_verdicts(pl.DataFrame(list(verdicts), schema=VERDICTS, orient="row"), folder / "verdicts" / "part-0.parquet")
     return finish(folder, whole_manifest() | manifest)
+
+
+def of(verdict: dict[str, Any], status: str) -> Violation:
+    """The message on the log about the breach of a verdict."""
+    names = [name for name in verdict if name in Violation.model_fields and verdict[name] is not None]
+    return Violation.model_validate({**{name: verdict[name] for name in names}, "status": status}, strict=False)
 
 
 def whole_manifest() -> dict[str, Any]:
