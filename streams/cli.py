@@ -35,6 +35,7 @@ from streams.ingest.native import native_lines
 from streams.ingest.sink import KafkaSink, NdjsonSink
 from streams.ingest.vault import Vault, VaultKey, native_ids
 from streams.packs import rulebook
+from streams.replay import command as replay_command
 from streams.rule_commands import rules
 from streams.screen import CLEAN, FINDINGS, INPUT_ERROR, RULE_ERROR, say, say_bad_lines, show
 from streams.settings import load_settings
@@ -54,6 +55,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(rules, name="rules")
 app.add_typer(vault, name="vault")
 audit_commands.register(app)
+replay_command.register(app)
 
 Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to judge by, instead of ours.")]
 VaultFile = Annotated[Path, typer.Option("--vault", help="The vault's database.")]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from streams.core.document import fit, read_document
+from streams.core.pack import PackShape
 from streams.core.rulebook import Rulebook, load
 from streams.errors import InputError, Place
 
@@ -32,3 +34,11 @@ def from_files(paths: Sequence[Path]) -> list[tuple[str, str]]:
 def rulebook(paths: Sequence[Path] = ()) -> Rulebook:
     """The rulebook of the files given, or of the distribution where none are."""
     return load(from_files(paths) if paths else distributed())
+
+
+def titles(paths: Sequence[Path] = ()) -> dict[str, tuple[str, str]]:
+    """By pack its title and status, of the files given or of the distribution."""
+    shapes = [
+        fit(PackShape, read_document(text, file)) for file, text in (from_files(paths) if paths else distributed())
+    ]
+    return {shape.pack: (shape.title, shape.status) for shape in shapes}

@@ -81,6 +81,8 @@ class Claim(NamedTuple):
 
 GIVEN, WITHDRAWN, ENROLLED, RESTRICTED = "consent_given", "consent_withdrawn", "enrolment", "restriction"
 Own = list[Statement[Claim]]
+Stretches = tuple[list[int], list[int]]
+"""First instants, and what holds from each."""
 Asked = Mapping[str, tuple[str, ...]]
 """By kind of record, the fields that duties ask of it."""
 
@@ -161,7 +163,7 @@ class History(Statements[Claim]):
         super().__init__()
         self.unreadable = False
         self._only: Statement[Claim] | None = None
-        self._segments: dict[tuple[str, str | None], tuple[list[int], list[int]]] | None = None
+        self._segments: dict[tuple[str, str | None], Stretches] | None = None
 
     def changed(self) -> None:
         """Forget the states computed so far; a record came in."""
@@ -179,7 +181,8 @@ class History(Statements[Claim]):
             self._segments = {}
         segments = self._segments.get((controller_id, purpose_id))
         if segments is None:
-            segments = self._segments[controller_id, purpose_id] = self._cut(histories, controller_id, purpose_id)
+            segments = self.stretches(histories, controller_id, purpose_id)
+            self._segments[controller_id, purpose_id] = segments
         starts, states = segments
         return states[bisect_right(starts, instant) - 1]
 
@@ -191,6 +194,15 @@ class History(Statements[Claim]):
         if since:
             return [each.record_id for each in since if instant < each.valid_until]
         return [each.record_id for each in begun if each.valid_from == last and each.content.withdraws(purpose_id)]
+
+    def near_consent_edge(self, controller_id: str, instant: int, skew: int) -> bool:
+        """Whether a consent or a withdrawal begins or ends within `skew` microseconds of an instant."""
+        return any(
+            abs(edge - instant) <= skew
+            for each in self._towards(controller_id)
+            if each.content.kind in (GIVEN, WITHDRAWN)
+            for edge in (each.valid_from, each.valid_until)
+        )
 
     def enrolment_records(self, controller_id: str, instant: int) -> list[str]:
         """The id of the enrolment that tells the age at an instant."""
@@ -207,7 +219,8 @@ class History(Statements[Claim]):
     def _towards(self, controller_id: str) -> Own:
         return [statement for statement in self if statement.content.controller_id == controller_id]
 
-    def _cut(self, histories: Histories, controller_id: str, purpose_id: str | None) -> tuple[list[int], list[int]]:
+    def stretches(self, histories: Histories, controller_id: str, purpose_id: str | None) -> Stretches:
+        """First instants of the stretches on which one state holds, and the states; not kept."""
         if self.unreadable:
             return [-NEVER], [histories.intern(State(why=Unknown.RECORD_UNREADABLE))]
         if self.conflicting:

@@ -24,6 +24,7 @@ from schemas.match import MATCH
 from schemas.topics import ORIGIN, TopicName
 from schemas.verdict import Rejection
 from streams.core.case import Views, assemble
+from streams.core.clock import ahead
 from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.docket import holder_of, restarts
 from streams.core.entry import Entry, entries
@@ -35,6 +36,7 @@ from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
 from streams.live.docket_log import tallies
 from streams.live.outbox import Outgoing
+from streams.live.plan import Plan
 from streams.live.run import LogRecord, Run
 from streams.live.topic_names import TopicNames
 
@@ -65,15 +67,30 @@ class Judged:
     violations: Mapping[Rule, int]
 
 
-def open_batch(run: Run, topic: TopicName, names: TopicNames, partitions: int) -> Batch:
+def open_batch(run: Run, topic: TopicName, plan: Plan) -> Batch:
     """Decode a run and set apart what is not judged here."""
+    names, partitions = plan.names, plan.partitions
     values = [record.value for record in run.records]
     decoded = decode(values) if topic is TopicName.MATCHES else decode_encounters(values)
     batch = Batch(run, topic, decoded, decoded.frame)
     for refusal in decoded.refused:
         _reject(batch, names, run.records[refusal.row], refusal.error)
+    _reject_future(batch, names, plan.future_seconds)
     _forward(batch, names, partitions)
     return batch
+
+
+def _reject_future(batch: Batch, names: TopicNames, tolerance: float) -> None:
+    """Reject the events that lie beyond their append time: a clock is wrong, and no record can be looked up by it."""
+    frame, records = batch.frame, batch.run.records
+    if frame.is_empty():
+        return
+    recorded = pl.Series([record.timestamp * 1_000 for record in records], dtype=pl.Int64).gather(frame["row"])
+    future = ahead(frame["occurred_at"], recorded.cast(pl.Datetime("us")), tolerance)
+    for row in frame["row"].filter(future).to_list():
+        expected = f"occurred_at: expected at most {tolerance:g} s after the broker took the record"
+        _reject(batch, names, records[row], ContractError(Reason.IN_FUTURE, expected))
+    batch.frame = frame.filter(~future) if future.any() else frame
 
 
 def _forward(batch: Batch, names: TopicNames, partitions: int) -> None:

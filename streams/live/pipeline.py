@@ -221,7 +221,7 @@ class Pipeline:
         """Take one run all the way to acknowledged output."""
         topic = self._topics[run.topic]
         plan = self._plan
-        batch = await self._timed(Stage.DECODE, self._thread.run(open_batch, run, topic, plan.names, plan.partitions))
+        batch = await self._timed(Stage.DECODE, self._thread.run(open_batch, run, topic, plan))
         await self._await_heartbeats(batch)
         judged = await self._timed(Stage.JUDGE, self._thread.run(self._judge, batch))
         await self._timed(Stage.EMIT, self._outbox.deliver([*batch.outgoing, *judged.outgoing]))

@@ -29,7 +29,7 @@ from schemas.registry import REGISTRY, FeedRecord
 from schemas.subject import SUBJECT, SubjectRecord
 from schemas.topics import TopicName
 from schemas.vocabulary import SubjectKind
-from streams.core.case import Views
+from streams.core.case import SKEW, Views
 from streams.core.expiry import Expiry, expiries
 from streams.core.partition import partitions_of
 from streams.core.subject_history import Asked, Histories
@@ -80,15 +80,16 @@ class LiveViews:
         recorder: Recorder,
         on_failure: Callable[[BaseException], None],
         asked: Asked | None = None,
+        skew: int = SKEW,
     ) -> None:
-        """`asked` names the fields of subject records that duties ask, by kind."""
+        """`asked` names the fields of subject records that duties ask, by kind; `skew` is that of the clocks."""
         self._new_reader = new_reader
         self._asked = asked
         self._count = partitions
         self._thread = thread
         self._recorder = recorder
         self._on_failure = on_failure
-        self._shared = Views()
+        self._shared = Views(skew=skew)
         self._persons: dict[int, Views] = {}
         self._subjects: list[SubjectReader] = []
         self._registry = new_reader(TopicName.REGISTRY)

@@ -107,6 +107,7 @@ class WorkerApp(RunApp):
             recorder=self.recorder,
             on_failure=fail,
             asked=rulebook.asked(),
+            skew=round(settings.skew_seconds * 1e6),
         )
         plan = Plan(
             rulebook=rulebook,
@@ -114,6 +115,10 @@ class WorkerApp(RunApp):
             partitions=partitions,
             hold_seconds=settings.hold_seconds,
             commit_seconds=settings.commit_interval_seconds,
+            future_seconds=settings.future_seconds,
+            memory_seconds=settings.memory_seconds,
+            memory_bytes=settings.memory_bytes,
+            held_bytes=settings.max_queued_bytes,
         )
         self._plan = plan
         self.pipeline: Pipeline | None = None

@@ -15,6 +15,7 @@ from typing import get_args
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
+from schemas.verdict import Cause
 from schemas.vocabulary import Level
 from streams.core.expiry import Stage
 from streams.core.facts import CaseKind, Unknown
@@ -109,6 +110,8 @@ LOG_TOPICS = (*RECORD_TOPICS, TopicName.TALLIES, TopicName.OBLIGATIONS)
 READ_TOPICS = (*EVENT_TOPICS, *RECORD_TOPICS)
 
 RULE_ID = Label("rule_id", (), "the rulebook that is loaded")
+LEVEL = Label("level", get_args(Level), "closed; the level of the rule")
+STANDING = Label("standing", ("in_force", "what_if"), "closed; the standing of the rule")
 EVENT_TOPIC = Label("topic", EVENT_TOPICS, "the topics of events")
 RECORD_TOPIC = Label("topic", RECORD_TOPICS, "the topics of records")
 LOG_TOPIC = Label("topic", LOG_TOPICS, "the topics that are read from their beginning")
@@ -183,8 +186,8 @@ VIOLATIONS = _counter(
     "violations",
     "Violations that the broker acknowledged; `what_if` is a draft or a rule in shadow, and never pages.",
     RULE_ID,
-    Label("level", get_args(Level), "closed; the level of the rule"),
-    Label("standing", ("in_force", "what_if"), "closed; the standing of the rule"),
+    LEVEL,
+    STANDING,
 )
 UNDETERMINED = _counter(
     "undetermined",
@@ -222,6 +225,52 @@ COMMITS = _counter(
     "Commits of offsets, by how they ended; refused ones are repeated by the next owner.",
     Label("result", tuple(CommitResult), "closed"),
 )
+
+# -- time: what late records and corrected events change --------------------------------------------------------------
+
+RETRACTIONS = _counter(
+    "retractions",
+    "violations",
+    "Violations taken back: a record came that undoes them, no later than its source promises, or the event was "
+    "corrected.",
+    RULE_ID,
+    LEVEL,
+    STANDING,
+)
+CONTESTED = _counter(
+    "contested",
+    "violations",
+    "Violations that a record would undo which came later than its source promises: nobody acquits himself afterwards.",
+    RULE_ID,
+    LEVEL,
+    STANDING,
+)
+CORRECTIONS = _counter(
+    "corrections",
+    "violations",
+    "Changes of violations that were told before, or were not, by what led to them.",
+    Label("cause", tuple(cause for cause in get_args(Cause) if cause != "judged"), "closed"),
+)
+DEFERRED = _counter(
+    "deferred",
+    "records",
+    "Records and corrected events that reach back beyond the memory; a replay settles the cases that they touch.",
+)
+BOUNDARY = _counter(
+    "boundary",
+    "violations",
+    "Violations whose match lies within the clocks' skew of the edge of a consent, so that either clock may be wrong.",
+)
+REPEATS = _counter(
+    "repeats",
+    "violations",
+    "Violations that the log held already when a worker took a partition over; they are not written again.",
+)
+DUPLICATES = _counter("duplicates", "records", "Events that came again, in a version and with a content known before.")
+HELD_CASES = _gauge("held_cases", "cases", "Cases kept back because a record in flight may undo a violation of theirs.")
+HELD_BYTES = _gauge("held_bytes", "bytes", "Bytes of the runs whose cases are kept back.")
+MEMORY_CASES = _gauge("memory_cases", "cases", "Cases that can still be corrected.")
+MEMORY_BYTES = _gauge("memory_bytes", "bytes", "Bytes that these cases take in columns.")
 
 DECODE_SECONDS = _histogram("decode_seconds", "Time to decode one batch.", _BATCH)
 JUDGE_SECONDS = _histogram("judge_seconds", "Time to assemble and judge the cases of one batch.", _BATCH)
@@ -280,6 +329,17 @@ CATALOGUE: tuple[Metric, ...] = (
     UNREADABLE,
     LANES,
     COMMITS,
+    RETRACTIONS,
+    CONTESTED,
+    CORRECTIONS,
+    DEFERRED,
+    BOUNDARY,
+    REPEATS,
+    DUPLICATES,
+    HELD_CASES,
+    HELD_BYTES,
+    MEMORY_CASES,
+    MEMORY_BYTES,
     DECODE_SECONDS,
     JUDGE_SECONDS,
     EMIT_SECONDS,

@@ -183,6 +183,46 @@ class Recorder:
         for kind, stage in product(("exception", "authority"), catalogue.INSTRUMENTS.labels[1].values):
             self._gauge(catalogue.INSTRUMENTS, kind, stage).set(found.get((kind, stage), 0))
 
+    # -- corrections --------------------------------------------------------------------------------------------------
+
+    def retraction(self, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule that were taken back; the counter of violations stays as it is."""
+        self._count(catalogue.RETRACTIONS, count, rule.id, rule.level, rule.standing)
+
+    def contested(self, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule that a record would undo which came later than its source promises."""
+        self._count(catalogue.CONTESTED, count, rule.id, rule.level, rule.standing)
+
+    def correction(self, cause: str, count: int = 1) -> None:
+        """Changes of violations that the broker acknowledged, by what led to them."""
+        self._count(catalogue.CORRECTIONS, count, cause)
+
+    def deferred(self, count: int) -> None:
+        """Records and corrected events that reach back beyond the memory."""
+        self._count(catalogue.DEFERRED, count)
+
+    def boundary(self, count: int) -> None:
+        """Violations within the skew of the clocks of an edge."""
+        self._count(catalogue.BOUNDARY, count)
+
+    def repeats(self, count: int) -> None:
+        """Violations that the log held already."""
+        self._count(catalogue.REPEATS, count)
+
+    def duplicates(self, count: int) -> None:
+        """Events that came again."""
+        self._count(catalogue.DUPLICATES, count)
+
+    def held(self, *, cases: int, size_bytes: int) -> None:
+        """How much is kept back now."""
+        self._gauge(catalogue.HELD_CASES).set(cases)
+        self._gauge(catalogue.HELD_BYTES).set(size_bytes)
+
+    def memory(self, *, cases: int, size_bytes: int) -> None:
+        """How much can still be corrected now."""
+        self._gauge(catalogue.MEMORY_CASES).set(cases)
+        self._gauge(catalogue.MEMORY_BYTES).set(size_bytes)
+
     # -- times, in seconds --------------------------------------------------------------------------------------------
 
     def took(self, stage: Stage, seconds: float) -> None:
@@ -290,7 +330,8 @@ class Recorder:
     def _count(self, metric: Metric, count: int, *values: str) -> None:
         assert count >= 0, "a counter never falls"
         if count:
-            self._counters[metric.name].labels(*self._fit(metric, values)).inc(count)
+            counter = self._counters[metric.name]
+            (counter.labels(*self._fit(metric, values)) if values else counter).inc(count)
 
     def _gauge(self, metric: Metric, *values: str) -> Gauge:
         gauge = self._gauges[metric.name]
@@ -299,7 +340,7 @@ class Recorder:
 
 def _series(metric: Metric, rulebook: CountedRulebook) -> set[tuple[str, ...]]:
     """The series of a metric that are known before anything happens."""
-    if metric is catalogue.VIOLATIONS:
+    if metric in (catalogue.VIOLATIONS, catalogue.RETRACTIONS, catalogue.CONTESTED):
         # A rule has one level and one standing, so their other combinations will never be.
         return {(rule.id, rule.level, rule.standing) for rule in (*rulebook.rules, *rulebook.duties)}
     if metric is catalogue.DUTIES_UNDETERMINED:

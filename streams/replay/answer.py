@@ -191,6 +191,8 @@ class Counts(Part):
     """Repeats of an event that was judged: they change nothing."""
     superseded: int
     """Lower versions of an event that a higher one replaces."""
+    conflicting: int = 0
+    """Records that contradict another of the same event and version; the one that stands for it is undetermined."""
     not_yet_known: int
     """Recorded after `known_at`."""
     records: int

@@ -249,6 +249,15 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.pending({(person, person): 1}),
     lambda recorder, person: recorder.blind_spots({person: 1}),
     lambda recorder, person: recorder.instruments({(person, person): 1}),
+    lambda recorder, person: recorder.retraction(ARule(person, person, person)),
+    lambda recorder, person: recorder.contested(ARule(person, person, person)),
+    lambda recorder, person: recorder.correction(person),
+    lambda recorder, person: recorder.deferred(person),
+    lambda recorder, person: recorder.boundary(person),
+    lambda recorder, person: recorder.repeats(person),
+    lambda recorder, person: recorder.duplicates(person),
+    lambda recorder, person: recorder.held(cases=person, size_bytes=1),
+    lambda recorder, person: recorder.memory(cases=1, size_bytes=person),
 ]
 REFUSED_BY_TYPE = (AttributeError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError)
 
