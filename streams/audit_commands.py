@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -19,11 +19,6 @@ from schemas.topics import TopicName
 from streams.errors import ConfigurationError
 from streams.screen import CLEAN, FINDINGS, say, show
 from streams.settings import load_settings
-
-if TYPE_CHECKING:
-    from streams.replay.answer import Answer
-    from streams.replay.comparison import Comparison
-    from streams.replay.violation_log import ViolationLog
 
 HOLES_SHOWN = 20
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
@@ -80,8 +75,6 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 CellSize = Annotated[int, typer.Option(min=1, help="Counts below it are not shown; 1 shows all.")]
-LIVE = "live"
-"""In place of the folder of an answer: the log of violations on the broker of the settings."""
 
 
 def compare(
@@ -90,35 +83,14 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell where an answer differs from another, or from the log of violations; exit code 1 where it does."""
+    from streams.replay.answer import read_answer
+    from streams.replay.audit import compared
     from streams.replay.comparison_page import as_object, page
 
-    found = compared(old, new)
+    found = compared(old, read_answer(new))
     print(json.dumps(as_object(found)) if as_json else page(found))
     say(f"{found.compared} breaches compared, {found.rows.height} differ")
     raise typer.Exit(FINDINGS if found.differs else CLEAN)
-
-
-def compared(old: str, new: Path) -> Comparison:
-    """What the answer in a folder says otherwise than another one, or than the log of violations."""
-    from streams.replay.answer import read_answer
-    from streams.replay.comparison import compare, said_by_answer, said_by_log, within
-
-    answer = read_answer(new)
-    if old != LIVE:
-        return compare(said_by_answer(read_answer(Path(old))), said_by_answer(answer))
-    live = said_by_log(_log_for(answer).last.values())
-    return compare(live, within(said_by_answer(answer), answer.manifest), old_tells_unknown=False)
-
-
-def _log_for(answer: Answer) -> ViolationLog:
-    """The log of violations, as far as an answer has a say."""
-    from streams.replay.comparison import in_the_say_of
-    from streams.replay.violation_log import read_violations
-
-    log = read_violations(load_settings(), in_the_say_of(answer.manifest))
-    if log.unreadable:
-        say(f"{log.unreadable} messages on {log.topic} are no violations, and are passed over")
-    return log
 
 
 def reconcile(
@@ -130,13 +102,14 @@ def reconcile(
 ) -> None:
     """Correct the log of violations by an answer; writes only with --apply; exit code 1 where they differ."""
     from streams.replay.answer import read_answer
+    from streams.replay.audit import log_for
     from streams.replay.reconciliation import check_whole
     from streams.replay.reconciliation import reconcile as corrections_of
     from streams.replay.violation_log import write_violations
 
     said = read_answer(answer)
     check_whole(said)
-    log = _log_for(said)
+    log = log_for(said)
     found = corrections_of(said, log, log.count, retract=retract)
     table = Table("rule", "on the log", "corrected", "breaches", box=None)
     for (rule_id, was, status), count in found.counts().items():
@@ -153,7 +126,7 @@ def reconcile(
 def report(
     answer: Annotated[Path, typer.Argument(help="The folder of an answer.")],
     file: Annotated[Path, typer.Argument(help="The page that is written, HTML.")],
-    compare_with: Annotated[
+    old: Annotated[
         str | None, typer.Option("--compare", help="The folder of an older answer, or `live`: show what has changed.")
     ] = None,
     with_log: Annotated[
@@ -163,28 +136,9 @@ def report(
 ) -> None:
     """Write an answer as one page to read and to print, without a person and without small counts."""
     from streams.replay.answer import read_answer
-    from streams.replay.report import Asides, write_report
-    from streams.replay.report import report as page
+    from streams.replay.audit import write_report_of
 
-    if cell_size == 2:
-        raise ConfigurationError("--cell-size: expected 3 or more, or 1 to show every count: 2 would tell which are 1")
-    said = read_answer(answer)
-    asides = Asides(
-        comparison=None if compare_with is None else compared(compare_with, answer),
-        compared_with=_named(compare_with),
-        log=list(_log_for(said).last.values()) if with_log else None,
-    )
-    write_report(page(said, asides, cell_size=cell_size), file)
-    say(f"{said.manifest.verdicts} verdicts reported in {file}")
-
-
-def _named(compared_with: str | None) -> str:
-    """How a report calls the other side of its comparison: by its digest, so that a path says nothing."""
-    from streams.replay.answer import read_answer
-
-    if compared_with in (None, LIVE):
-        return "the log of violations as it stands"
-    return f"the answer whose verdicts digest to {read_answer(Path(str(compared_with))).manifest.verdict_digest[:16]}"
+    write_report_of(read_answer(answer), file, old=old, with_log=with_log, cell_size=cell_size)
 
 
 def register(app: typer.Typer) -> None:

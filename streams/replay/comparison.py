@@ -21,6 +21,8 @@ from schemas.verdict import Violation
 from streams.replay.answer import INSTANT, TEXTS, Answer, Manifest
 
 EXAMPLES = 3
+LIVE = "live"
+"""In place of the folder of an older answer: the log of violations on the broker of the settings."""
 
 CLEAR = "clear"
 """What is said of a breach that a side does not know: no rule indicates it."""

@@ -9,7 +9,8 @@ Rules:
 3. A correction goes to the partition where the breach stands already, else to that of the key of its case, with the
    cause `reconciled`. The same answer reconciled again finds nothing to write.
 4. A deadline that the replay does not find is left as it is: what opened it may lie before the range.
-5. An answer that lacks something is no ground for a correction: with holes, or pinned to what was known at a time.
+5. An answer that is not about all that happened, by the law of then, is no ground for a correction: one with holes, or
+   pinned to what was known at a time, or to the rules of one day.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def check_whole(answer: Answer) -> None:
         raise InputError("expected an answer without holes: what is not replayable corrects nothing", place=place)
     if manifest.known_at is not None:
         raise InputError("expected an answer of all that is known now, not one with --known-at", place=place)
+    if manifest.rules_as_of is not None:
+        raise InputError("expected an answer by the rules of each instant, not one with --rules-as-of", place=place)
 
 
 def reconcile(answer: Answer, log: ViolationLog, partitions: int, *, retract: bool = False) -> Reconciliation:

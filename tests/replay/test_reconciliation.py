@@ -121,6 +121,9 @@ def test_an_answer_that_lacks_something_corrects_nothing(tmp_path: Path) -> None
     pinned = an_answer(tmp_path / "pinned", known_at={"instant": "2026-03-10T00:00:00Z"})
     with pytest.raises(InputError, match="known now"):
         check_whole(pinned)
+    as_of = an_answer(tmp_path / "as-of", rules_as_of="2026-03-10")
+    with pytest.raises(InputError, match="rules of each instant"):
+        check_whole(as_of)
     check_whole(an_answer(tmp_path / "whole"))
 
 
