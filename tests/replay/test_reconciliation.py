@@ -15,7 +15,7 @@ from command_line import Run
 from pace import examples
 from schemas.topics import TopicName
 from schemas.verdict import VIOLATION, Violation
-from settled_world import PEOPLE, tick
+from settled_world import PEOPLE, a_feed, a_match, a_settled_world, tick
 from small_answer import RULES, a_verdict, an_answer, of, with_a_hole
 from small_estate import SmallEstate
 from streams.core.instant import moment_of
@@ -175,3 +175,24 @@ def test_the_log_says_what_the_answer_says_once_it_was_told_to(run: Run, estate:
     again = run("reconcile", "--answer", folder, "--apply", **there)
     assert (again.code, again.err.splitlines()[-1]) == (0, "0 corrections written")
     assert len(estate.read(TopicName.VIOLATIONS)) == 9
+
+
+def test_what_is_archived_replayed_and_reconciled_is_what_the_log_says(
+    run: Run, estate: SmallEstate, tmp_path: Path
+) -> None:
+    there = {name: estate.options[name] for name in ("broker", "prefix")}
+    estate.send(*a_settled_world(), a_feed(), a_match(), a_match(event_id="event-2", device_id="gate-9"))
+    put(estate, of(a_verdict("phantom", "core.device.unregistered"), "open"), 1)
+    assert run("archive", "--out", tmp_path / "archive", **there).code == 0
+    answer, report = tmp_path / "answer", tmp_path / "report.html"
+    asked = ["--from", "2026-03-10", "--to", "2026-03-11", "--source", tmp_path / "archive"]
+    replayed = run("replay", *asked, "--out", answer, "--compare", "live", "--report", report, **there)
+    assert (replayed.code, "No longer violating: 1" in replayed.out) == (1, True), replayed.err
+    assert "core.device.unregistered" in report.read_text(encoding="utf-8")
+    assert not any(person in report.read_text(encoding="utf-8") for person in PEOPLE)
+    assert run("reconcile", "--answer", answer, "--apply", "--retract", **there).code == 1
+    again = run("compare", "live", answer, **there)
+    assert (again.code, ", 0 differ" in again.err) == (0, True), again.out
+    said = {VIOLATION.read(record.value).event_id: VIOLATION.read(record.value).status
+            for record in estate.read(TopicName.VIOLATIONS)}  # fmt: skip
+    assert (said["phantom"], said["event-2"]) == ("retracted", "open")
