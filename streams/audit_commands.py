@@ -1,4 +1,4 @@
-"""The commands of an auditor: `consentinel archive`, and what is made of archives and answers.
+"""The commands of an auditor: the archive of the logs, and what is made of the answers of replays.
 
 Rules:
 1. Nothing is written to a topic, unless a command is told to in so many words.
@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +74,74 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
+CellSize = Annotated[int, typer.Option(min=1, help="Counts below it are not shown; 1 shows all.")]
+
+
+def compare(
+    old: Annotated[str, typer.Argument(help="The folder of an answer, or `live`: the log of violations as it stands.")],
+    new: Annotated[Path, typer.Argument(help="The folder of the answer that is compared with it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell where an answer differs from another, or from the log of violations; exit code 1 where it does."""
+    from streams.replay.answer import read_answer
+    from streams.replay.audit import compared
+    from streams.replay.comparison_page import as_object, page
+
+    found = compared(old, read_answer(new))
+    print(json.dumps(as_object(found)) if as_json else page(found))
+    say(f"{found.compared} breaches compared, {found.rows.height} differ")
+    raise typer.Exit(FINDINGS if found.differs else CLEAN)
+
+
+def reconcile(
+    answer: Annotated[Path, typer.Option(help="The folder of the answer that the log shall agree with.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Write the corrections; else they are only shown.")] = False,
+    retract: Annotated[
+        bool, typer.Option("--retract", help="Retract what else is contested: you vouch that the records came in time.")
+    ] = False,
+) -> None:
+    """Correct the log of violations by an answer; writes only with --apply; exit code 1 where they differ."""
+    from streams.replay.answer import read_answer
+    from streams.replay.audit import log_for
+    from streams.replay.reconciliation import check_whole
+    from streams.replay.reconciliation import reconcile as corrections_of
+    from streams.replay.violation_log import write_violations
+
+    said = read_answer(answer)
+    check_whole(said)
+    log = log_for(said)
+    found = corrections_of(said, log, log.count, retract=retract)
+    table = Table("rule", "on the log", "corrected", "breaches", box=None)
+    for (rule_id, was, status), count in found.counts().items():
+        table.add_row(rule_id, was, status, str(count))
+    table.columns[3].justify = "right"
+    if found.corrections:
+        show(table)
+    if apply:
+        write_violations(load_settings(), log.topic, [(each.partition, each.violation) for each in found.corrections])
+    say(f"{len(found.corrections)} corrections " + ("written" if apply else "found; --apply writes them"))
+    raise typer.Exit(FINDINGS if found.corrections else CLEAN)
+
+
+def report(
+    answer: Annotated[Path, typer.Argument(help="The folder of an answer.")],
+    file: Annotated[Path, typer.Argument(help="The page that is written, HTML.")],
+    old: Annotated[
+        str | None, typer.Option("--compare", help="The folder of an older answer, or `live`: show what has changed.")
+    ] = None,
+    with_log: Annotated[
+        bool, typer.Option("--log", help="Show what the log of violations contests and retracts.")
+    ] = False,
+    cell_size: CellSize = 5,
+) -> None:
+    """Write an answer as one page to read and to print, without a person and without small counts."""
+    from streams.replay.answer import read_answer
+    from streams.replay.audit import write_report_of
+
+    write_report_of(read_answer(answer), file, old=old, with_log=with_log, cell_size=cell_size)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(archive)
+    for command in (archive, compare, reconcile, report):
+        app.command()(command)

@@ -26,10 +26,12 @@ from rich.text import Text
 
 from streams.packs import rulebook, titles
 from streams.replay.answer import Answer
+from streams.replay.comparison import LIVE
 from streams.replay.parquet_source import ParquetSource
 from streams.replay.question import Known, Question, as_of, known_at
 from streams.replay.run import Replay
 from streams.replay.source import LogSource
+from streams.replay.suppression import CELL_SIZE
 from streams.screen import CLEAN, FINDINGS, say, show
 from streams.settings import load_settings
 
@@ -39,7 +41,7 @@ LOG = "log"
 """The archive of a Kafka log beside the answer that was made of it."""
 
 
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     since: Annotated[datetime, typer.Option("--from", formats=MOMENTS, help="First instant of the range, UTC.")],
     until: Annotated[datetime, typer.Option("--to", formats=MOMENTS, help="End of the range, UTC, exclusive.")],
     out: Annotated[Path, typer.Option(help="A new folder for the answer, or one whose replay was interrupted.")],
@@ -52,6 +54,11 @@ def replay(
         str | None, typer.Option("--known-at", help="Only what was recorded by then: an instant, or a file of offsets.")
     ] = None,
     allow_holes: Annotated[bool, typer.Option(help="Replay an archive with holes, and name them.")] = False,
+    old: Annotated[
+        str | None, typer.Option("--compare", help="Tell the difference to an older answer, or to `live`, too.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the page of an auditor, HTML, too.")] = None,
+    cell_size: Annotated[int, typer.Option(min=1, help="Counts below it are not shown in the report.")] = CELL_SIZE,
 ) -> None:
     """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
     book = rulebook(packs or [])
@@ -69,7 +76,19 @@ def replay(
     opened = _source(source, question, out, allow_holes=allow_holes)
     with _progress(opened.rows) as advance:
         answer = Replay(question, opened, out).run(advance)
+    _audited(answer, old, report, cell_size)
     raise typer.Exit(_told(answer))
+
+
+def _audited(answer: Answer, old: str | None, report: Path | None, cell_size: int) -> None:
+    """The difference and the report, where they are asked for."""
+    from streams.replay.audit import compared, write_report_of
+    from streams.replay.comparison_page import page
+
+    if old is not None:
+        print(page(compared(old, answer)))
+    if report is not None:
+        write_report_of(answer, report, old=old, with_log=old == LIVE, cell_size=cell_size)
 
 
 def register(app: typer.Typer) -> None:

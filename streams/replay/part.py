@@ -18,11 +18,13 @@ from typing import Any, NamedTuple, Protocol, get_args
 import polars as pl
 
 from schemas.contract import Contract, ContractError, Message
+from schemas.encounter import AccessOutcome, Disclosure, HumanReview
+from schemas.match import MatchEvent
 from schemas.subject import AnySubjectRecord
 from schemas.topics import ORIGIN, TOPICS, TopicName
 from schemas.verdict import Obligation, Rejection, Violation
 from streams.core.decode import Decoded, Refused, decode, decode_encounters
-from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, columns_of, frame_of
+from streams.core.frame import MATCH_COLUMNS, columns_of, frame_of
 
 KEY_BYTES_MAX = 256
 """The keys of records are shorter: a kind and an identifier of 128 characters."""
@@ -37,12 +39,15 @@ RECORDS = (TopicName.SUBJECTS, TopicName.REGISTRY)
 WITH_VALUE = (*RECORDS, TopicName.TALLIES, TopicName.RECEIPTS, TopicName.REJECTIONS)
 """Where `value` is the whole message in every row; elsewhere only where its version is newer than ours."""
 
+KINDS: Mapping[TopicName, tuple[type[Message], ...]] = {
+    TopicName.MATCHES: (MatchEvent,),
+    TopicName.ENCOUNTERS: (AccessOutcome, HumanReview, Disclosure),
+    TopicName.SUBJECTS: get_args(get_args(AnySubjectRecord)[0]),
+    TopicName.VIOLATIONS: (Violation,),
+    TopicName.OBLIGATIONS: (Obligation,),
+}
 COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
-    TopicName.MATCHES: MATCH_COLUMNS,
-    TopicName.ENCOUNTERS: ENCOUNTER_COLUMNS,
-    TopicName.SUBJECTS: columns_of(*get_args(get_args(AnySubjectRecord)[0])),
-    TopicName.VIOLATIONS: columns_of(Violation),
-    TopicName.OBLIGATIONS: columns_of(Obligation),
+    topic: MATCH_COLUMNS if topic is TopicName.MATCHES else columns_of(*kinds) for topic, kinds in KINDS.items()
 }
 """The columns of a contract that an archive spells out; of the other topics it keeps `kind` and `value`."""
 KIND_ONLY: Mapping[str, pl.DataType] = {"kind": pl.String()}
@@ -115,7 +120,9 @@ def tables_of(piece: Piece) -> Tables:
         origins = [_origin(piece.records[row]) for row in rows]
         frame = frame.with_columns(pl.Series("origin", origins, dtype=pl.String))
     if "value" not in frame.columns:
-        kept = [values[row] for row in rows] if piece.topic in WITH_VALUE else _newer(frame, values, rows)
+        kept = [values[row] for row in rows]
+        if piece.topic not in WITH_VALUE:
+            kept = _newer(piece.topic, frame["schema_version"], kept)
         frame = frame.with_columns(pl.Series("value", kept, dtype=pl.Binary))
     return Tables(frame.select(*schema_of(piece.topic)).rechunk(), _refused(piece, decoded.refused))
 
@@ -130,12 +137,11 @@ def _place(piece: Piece, records: Sequence[ArchivedRecord]) -> list[pl.Series]:
     ]
 
 
-def _newer(frame: pl.DataFrame, values: Sequence[bytes | None], rows: Sequence[int]) -> list[bytes | None]:
+def _newer(topic: TopicName, versions: pl.Series, values: Sequence[bytes | None]) -> list[bytes | None]:
     """The bytes of the messages of a newer minor version: the columns do not have all that they say."""
-    ours = f"{Message.MAJOR}.{Message.MINOR}"
-    return [
-        None if version == ours else values[row] for version, row in zip(frame["schema_version"], rows, strict=True)
-    ]
+    ours = max(kind.MINOR for kind in KINDS[topic])
+    newer = versions.str.extract(r"\.(\d+)$").cast(pl.Int64) > ours
+    return [value if new else None for value, new in zip(values, newer.to_list(), strict=True)]
 
 
 def _origin(record: ArchivedRecord) -> str | None:
