@@ -23,6 +23,7 @@ import typer
 from rich.table import Table
 from typer.exceptions import TyperException
 
+from dashboards.command import app as dashboards
 from schemas.topics import TopicName
 from streams import audit_commands
 from streams.core.blind_spot import BlindSpots
@@ -56,6 +57,7 @@ app.add_typer(rules, name="rules")
 app.add_typer(vault, name="vault")
 audit_commands.register(app)
 replay_command.register(app)
+app.add_typer(dashboards, name="dashboards")
 
 Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to judge by, instead of ours.")]
 RulesAsOf = Annotated[

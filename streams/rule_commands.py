@@ -8,8 +8,10 @@ Rules:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from difflib import get_close_matches
 from pathlib import Path
+from time import time
 from typing import Annotated
 
 import typer
@@ -118,13 +120,22 @@ def rules_diff(
     subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
     registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Also write the counts there, for node_exporter's textfile collector.")
+    ] = None,
 ) -> None:
     """Judge the same files by two rulebooks and tell the difference; exit code 1 where less is caught."""
+    from streams.metrics.replay_metric import write
     from streams.replay.rule_diff import diff
     from streams.replay.rule_diff_page import as_object, page
 
     found = diff(rulebook([old]), rulebook([new]), events, subjects, registry)
     print(json.dumps(as_object(found)) if as_json else page(found))
+    if metrics is not None:
+        changes: Counter[tuple[str, str]] = Counter()
+        for where, count in found.counts.items():
+            changes[where.rule_id, where.change.value] += count
+        write(metrics, "rules diff", changes, compared=found.judged, at=time())
     say(f"{found.judged} events judged twice")
     say_bad_lines(found.bad_lines)
     raise typer.Exit(INPUT_ERROR if found.bad_lines else FINDINGS if found.catches_less else CLEAN)

@@ -195,6 +195,23 @@ class History(Statements[Claim]):
             return [each.record_id for each in since if instant < each.valid_until]
         return [each.record_id for each in begun if each.valid_from == last and each.content.withdraws(purpose_id)]
 
+    def withdrawn_at(self, controller_id: str, purpose_id: str | None, instant: int) -> int | None:
+        """The latest withdrawal of consent to a purpose up to an instant, in microseconds; None where there is none."""
+        begun = (each for each in self._towards(controller_id) if each.valid_from <= instant)
+        return max((each.valid_from for each in begun if each.content.withdraws(purpose_id)), default=None)
+
+    def consent_ends(self) -> list[int]:
+        """The ends (microseconds) of the consents that have one and were not withdrawn before it, a value a purpose."""
+        found: list[int] = []
+        for each in self:
+            if each.content.kind == GIVEN and each.valid_until != NEVER:
+                own = self._towards(each.content.controller_id)
+                for purpose_id in each.content.purposes:
+                    withdrawn = (other.valid_from for other in own if other.content.withdraws(purpose_id))
+                    if not any(each.valid_from <= at < each.valid_until for at in withdrawn):
+                        found.append(each.valid_until)
+        return found
+
     def near_consent_edge(self, controller_id: str, instant: int, skew: int) -> bool:
         """Whether a consent or a withdrawal begins or ends within `skew` microseconds of an instant."""
         return any(
@@ -327,6 +344,11 @@ class Histories:
         """The index into `states` that holds; NOTHING_KNOWN where no record is known."""
         history = self._by_ref.get(subject_ref)
         return NOTHING_KNOWN if history is None else history.state_at(self, controller_id, purpose_id, instant)
+
+    def consent_ends(self, subject_ref: str) -> list[int]:
+        """The ends of a person's consents that run out, in microseconds."""
+        history = self._by_ref.get(subject_ref)
+        return [] if history is None else history.consent_ends()
 
     def take_changes(self) -> list[str]:
         """The persons of whom a kind of record that duties ask has changed since this was asked."""

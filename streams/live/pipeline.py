@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic, time
 from typing import TypeVar
 
+import polars as pl
 import structlog
 from faust.types import TP
 
@@ -30,6 +31,7 @@ from streams.core.chamber import Chamber, Opinion
 from streams.core.facts import CaseKind, Unknown
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome
+from streams.core.withdrawal import since_withdrawal
 from streams.errors import DeliveryError
 from streams.live.batch import Batch, open_batch, outgoing
 from streams.live.duties import Duties
@@ -81,6 +83,8 @@ class Pipeline:
         self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
         self._blind_spots = BlindSpots()
         self.progress_at = monotonic()
+        self.heard: dict[str, float] = {}
+        """When the broker took the last event of each device that was judged here, in seconds since 1970."""
 
     # -- what the worker calls ----------------------------------------------------------------------------------------
 
@@ -251,7 +255,7 @@ class Pipeline:
 
     async def _tell(self, share: Share, opinion: Opinion) -> None:
         await self._outbox.deliver(outgoing(opinion, share.tp.partition, self._plan))
-        await self._thread.run(self._record, self._topics[share.tp.topic], opinion)
+        await self._thread.run(self._record, share, opinion)
 
     async def _note_held(self, share: Share) -> None:
         held = await self._thread.run(share.chamber.earliest_held)
@@ -275,16 +279,22 @@ class Pipeline:
         for reason, count in batch.refused.items():
             recorder.rejected(topic, reason, count)
 
-    def _record(self, topic: TopicName, opinion: Opinion) -> None:
+    def _record(self, share: Share, opinion: Opinion) -> None:
         """Count what was said and is acknowledged."""
-        recorder, now = self._recorder, time()
+        recorder, topic, now = self._recorder, self._topics[share.tp.topic], time()
+        views = self._views.of(share.tp.partition)
+        assert views is not None, "a share is worked only while its partition is kept"
         for verdicts in opinion.verdicts:
             recorder.judged(topic, verdicts.cases.height)
             recorder.verdicts(verdicts)
             for spot in self._blind_spots.see(verdicts):
                 log.info("blind_spot", rule=spot.rule_id, device=spot.device_id, fact=spot.fact, supply=spot.supply)
-            recorder.since_event(now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6)
+            recorder.site_events(Counter(verdicts.cases.select("controller_id", "site_in_force").iter_rows()))
+            recorder.since_withdrawal(since_withdrawal(verdicts.cases, views))
+            waited = now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6
+            recorder.since_event(waited, verdicts.cases["event_id"])
             recorder.since_recorded(now - verdicts.cases["recorded_at"] / 1e6)
+            self._hear(verdicts.cases)
         if opinion.verdicts:
             recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
         recorder.judged(topic, opinion.duplicates + opinion.in_conflict.total())
@@ -309,6 +319,12 @@ class Pipeline:
         )
         for each in chambers:
             recorder.deferred(each.take_deferred())
+
+    def _hear(self, cases: pl.DataFrame) -> None:
+        """Remember when the broker took the last event of each device."""
+        latest = cases.group_by("device_id").agg(pl.col("recorded_at").max() / 1e6)
+        for device_id, last in latest.iter_rows():
+            self.heard[device_id] = max(last, self.heard.get(device_id, 0.0))
 
     def _count_shares(self) -> None:
         live = sum(share.warm for share in self._shares.values())

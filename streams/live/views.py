@@ -26,24 +26,28 @@ import polars as pl
 
 from schemas.contract import ContractError
 from schemas.registry import REGISTRY, FeedRecord, RegistryRecord
-from schemas.subject import SUBJECT, SubjectRecord
+from schemas.subject import SUBJECT, ConsentGiven, ConsentWithdrawn, SubjectRecord
 from schemas.topics import TopicName
 from schemas.vocabulary import SubjectKind
 from streams.core.arrival import Arrival
 from streams.core.case import SKEW, Views
 from streams.core.chamber import Chamber
+from streams.core.consent_end import ConsentEnds
 from streams.core.expiry import Expiry, expiries
 from streams.core.instant import NEVER, micros
 from streams.core.partition import partitions_of
 from streams.core.registry import owner_of
 from streams.core.subject_history import Asked, Histories
+from streams.core.watch import Post, Site, posts, sites
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader
 from streams.live.run import LogRecord
 from streams.metrics.recorder import Recorder
+from streams.metrics.site_metric import ConsentChange
 
 VOUCH_SECONDS = 0.05
 SUBJECT_KINDS: frozenset[str] = frozenset(get_args(SubjectKind))
+CONSENT_CHANGES = {ConsentGiven: ConsentChange.GIVEN, ConsentWithdrawn: ConsentChange.WITHDRAWN}
 PENDING_MAX = 32
 """Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory."""
 
@@ -87,6 +91,9 @@ class LiveViews:
         self._on_failure = on_failure
         self._shared = Views(skew=skew)
         self._persons: dict[int, Views] = {}
+        self._ends: dict[int, ConsentEnds] = {}
+        self._ends_told: set[int] = set()
+        """The partitions whose past was passed over: what ran out before the worker was warm is not counted."""
         self._subjects: list[SubjectReader] = []
         self._registry = new_reader(TopicName.REGISTRY)
         self._registry_warm = asyncio.Event()
@@ -118,6 +125,7 @@ class LiveViews:
         known = {each for reader in self._subjects for each in reader.partitions}
         for lost in known - partitions:
             self._thread.hand(self._persons.pop, lost, None)
+            self._thread.hand(self._ends.pop, lost, None)
         for reader in self._subjects:
             reader.partitions &= partitions
             if not reader.partitions:
@@ -177,6 +185,16 @@ class LiveViews:
     async def expiries(self, now: float) -> list[Expiry]:
         """How near every exception and authority is to its end."""
         return await self._thread.run(expiries, self._shared.registry, round(now * 1e6))
+
+    async def premises(self, now: float) -> tuple[list[Site], list[Post]]:
+        """The sites and devices of the registry whose records are in force."""
+        registry, instant = self._shared.registry, round(now * 1e6)
+        return await self._thread.run(lambda: (list(sites(registry, instant)), list(posts(registry, instant))))
+
+    async def count_expired(self, now: float) -> None:
+        """Count the consents that ran out since this was asked, of the persons that are known to their end."""
+        warm = {partition for each in self._subjects if each.warm.is_set() for partition in each.partitions}
+        await self._thread.run(self._count_expired, warm, round(now * 1e6))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -255,9 +273,17 @@ class LiveViews:
         self._count_heartbeats(read)
         return min((came for came, _ in self._heartbeats), default=inf)
 
+    def _count_expired(self, warm: set[int], now: int) -> None:
+        for partition in warm & self._ends.keys():
+            passed = self._ends[partition].passed(now)
+            if partition in self._ends_told:
+                self._recorder.consent(ConsentChange.EXPIRED, passed)
+        self._ends_told = warm
+
     def _begin(self, partitions: set[int]) -> None:
         for partition in partitions:
             self._persons[partition] = self._shared.beside(Histories(self._asked))
+            self._ends[partition] = ConsentEnds()
 
     def _apply_registry(self, _topic: str, _partition: int, records: Sequence[LogRecord]) -> None:
         came = monotonic()
@@ -302,9 +328,10 @@ class LiveViews:
     def _apply_subjects(
         self, reader: SubjectReader, _topic: str, _partition: int, records: Sequence[LogRecord]
     ) -> None:
-        self._queue(lambda batch: self._take_subjects(reader.partitions, batch), records)
+        live = reader.warm.is_set()
+        self._queue(lambda batch: self._take_subjects(reader.partitions, batch, live=live), records)
 
-    def _take_subjects(self, kept: set[int], records: Sequence[LogRecord]) -> None:
+    def _take_subjects(self, kept: set[int], records: Sequence[LogRecord], *, live: bool) -> None:
         read: list[SubjectRecord | str] = []
         came: list[int] = []
         for record in records:
@@ -326,9 +353,14 @@ class LiveViews:
                 views.histories.mark_unreadable(each)
                 self._tell(partition, each, -NEVER, None)
                 continue
+            before = views.histories.consent_ends(each.subject_ref)
             since = views.histories.add(each)
             if since is not None and (at >= self._arrivals_since or self._chambers.get(partition)):
                 self._tell(partition, each.subject_ref, since, self._arrived(each, each.controller_id, at))
+            self._ends[partition].change(before, views.histories.consent_ends(each.subject_ref))
+            # What was written before the worker was warm happened before its counters began.
+            if live and (change := CONSENT_CHANGES.get(type(each))) is not None:
+                self._recorder.consent(change)
 
     def _tell(self, partition: int, subject_ref: str, since: int, arrival: Arrival | None) -> None:
         for chamber in self._chambers.get(partition, ()):

@@ -29,6 +29,7 @@ from schemas.topics import TopicName
 from streams.core.expiry import Expiry, Stage
 from streams.core.instant import moment_of
 from streams.core.rulebook import Rulebook
+from streams.core.watch import state_of
 from streams.errors import ConsentinelError
 from streams.live.broker_wait import partitions_of_broker
 from streams.live.duties import Duties
@@ -50,6 +51,8 @@ from streams.settings import Settings
 
 EXIT_FAILED = 70
 GAUGE_SECONDS = 1.0
+PREMISES_SECONDS = 5.0
+"""How often sites and devices are counted: as often as the shortest usual scrape asks."""
 FETCH_BYTES = 4 * 1024 * 1024
 """Bytes a partition in one fetch: a run of some thousand records; with Faust's 1 MiB the columns stay short."""
 GARBAGE_THRESHOLDS = (20_000, 20, 50)
@@ -78,6 +81,9 @@ def fail(error: BaseException) -> NoReturn:
 
 class WorkerApp(RunApp):
     """The Faust app of one worker; everything else hangs on its start and stop."""
+
+    _listening_since: float | None = None
+    """Since when this worker hears everything that comes, in seconds since 1970."""
 
     def __init__(self, settings: Settings, rulebook: Rulebook, partitions: int) -> None:
         self.settings = settings
@@ -246,6 +252,7 @@ class WorkerApp(RunApp):
         return monotonic() - self.pipeline.progress_at
 
     async def _gauge_for_ever(self) -> None:
+        premises_at = -PREMISES_SECONDS
         while True:
             await asyncio.sleep(GAUGE_SECONDS)
             missing = self.missing()
@@ -258,9 +265,23 @@ class WorkerApp(RunApp):
             if self.pipeline is not None:
                 await self.thread.run(self.pipeline.gauge)
             self._tell_expiries(await self.views.expiries(time()))
+            if monotonic() - premises_at >= PREMISES_SECONDS:
+                premises_at = monotonic()
+                await self._tell_premises(listening=not missing)
             for tp in self.pipeline.tps() if self.pipeline is not None else ():
                 if (lag := self._lag(tp)) is not None:
                     self.recorder.lag(self._bare(tp.topic), tp.partition, lag)
+
+    async def _tell_premises(self, *, listening: bool) -> None:
+        """Count sites and devices; how long a device is silent counts from when this worker began to listen."""
+        now = time()
+        self._listening_since = (self._listening_since or now) if listening else None
+        since, until = self._listening_since or now, self._judged_until(now)
+        heard = self.pipeline.heard if self.pipeline is not None else {}
+        await self.views.count_expired(now)
+        sites, posts = await self.views.premises(now)
+        states = [state_of(post, heard=heard.get(post.device_id), since=since, until=until) for post in posts]
+        self.recorder.premises(sites, zip(posts, states, strict=True))
 
     def _tell_expiries(self, found: list[Expiry]) -> None:
         """Count instruments by stage, and say once of each that it is about to end or has ended."""
@@ -332,9 +353,7 @@ def run_worker(settings: Settings) -> int:
         log.info("settings", says=line)
     log.info("rulebook", digest=rulebook.digest[:12], rules=len(rulebook.rules), packs=list(rulebook.packs))
     app = new_app(settings, rulebook, partitions_of_broker(settings, new_recorder(rulebook)))
-    worker = faust.Worker(
-        app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
-    )
+    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # It would draw on the standard output, which a log shipper reads line by line.
     try:
         worker.execute_from_commandline()
