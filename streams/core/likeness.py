@@ -6,21 +6,24 @@ Rules:
    is made of (ids, scores, the person's token) does not count.
 2. A likeness is exact: rows are brought together by a hash and compared by their values.
 3. What `assemble` and `judge` say of the case of a row's likeness is what they say of the row; the tests hold that.
-4. Where a rule asks `occurred_at` itself, rows of different instants are not alike: exact, and slower.
+4. Where a rule compares `occurred_at` with fixed instants, these part the rows. Where it asks more of it, rows of
+   different instants are not alike: exact, and slower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 
 import polars as pl
 
 from streams.core.case import COMBINATION, KINDS, Views, assemble, registry_facts
+from streams.core.condition import Between, Compare, Constant, Fact, In, Node, parts
 from streams.core.context import Combination, index_at
 from streams.core.facts import CaseKind
-from streams.core.instant import NEVER
+from streams.core.instant import NEVER, micros
 from streams.core.profile import Profiles
 from streams.core.rulebook import Rulebook
 
@@ -70,7 +73,7 @@ def alike(frame: pl.DataFrame, kind: CaseKind, views: Views, profiles: Profiles,
         _around(unique, segments, registry_facts(views, kind, wanted)).gather(contexts).alias("around"),
         _states(whole["subject_ref"], combinations, unique, instants, profiles),
         *(whole[name] for name in whole.columns if name not in UNASKED and name not in PLACE),
-        *_stretches(instants, wanted, _bounds(unique, views, kind, rulebook)),
+        *_stretches(instants, _bounds(unique, views, kind, rulebook)),
         *_targets(whole),
     ]
     which, firsts = classes(pl.DataFrame(keys))
@@ -158,20 +161,52 @@ def _states(
     return pl.select(said.alias("state")).to_series()
 
 
-def _bounds(unique: Sequence[Combination], views: Views, kind: CaseKind, rulebook: Rulebook) -> set[int]:
-    """Every instant at which a rule begins or ends, or the horizon of a feed lies."""
+def _bounds(unique: Sequence[Combination], views: Views, kind: CaseKind, rulebook: Rulebook) -> set[int] | None:
+    """Every instant at which a rule begins, ends or turns, or the horizon of a feed lies; None if that is any."""
     rules = [rule for rule in (*rulebook.rules, *rulebook.roles) if rule.kind is kind]
     found = {bound for rule in rules for bound in (rule.from_instant, rule.until_instant)}
     kinds = set(chain.from_iterable(KINDS.values()))
     for controller_id in {each.controller_id for each in unique}:
         for horizon in (views.registry.feeds.horizon(controller_id, each) for each in kinds):
             found |= set(horizon or ())
+    for condition in (
+        each for rule in rules for each in (rule.condition, *(excuse.condition for excuse in rule.excuses))
+    ):
+        turns = turning_points(condition.root) if INSTANT in condition.facts else set()
+        if turns is None:
+            return None
+        found |= turns
     return found
 
 
-def _stretches(instants: pl.Series, wanted: Iterable[str], bounds: set[int]) -> list[pl.Series]:
+INSTANT = "occurred_at"
+
+
+def turning_points(node: Node) -> set[int] | None:
+    """The instants at which a condition turns that compares `occurred_at` with fixed ones; None if it asks more."""
+    if isinstance(node, Fact):
+        return None if node.name == INSTANT else set()
+    inside = list(parts(node))
+    if isinstance(node, Compare | Between | In) and any(_is_instant(each) for each in inside):
+        fixed = [each.value for each in inside if isinstance(each, Constant) and isinstance(each.value, datetime)]
+        if len(fixed) == len([each for each in inside if not _is_instant(each)]):
+            return {micros(value) + beside for value in fixed for beside in (0, 1)}
+    found: set[int] = set()
+    for part in inside:
+        turns = turning_points(part)
+        if turns is None:
+            return None
+        found |= turns
+    return found
+
+
+def _is_instant(node: Node) -> bool:
+    return isinstance(node, Fact) and node.name == INSTANT
+
+
+def _stretches(instants: pl.Series, bounds: set[int] | None) -> list[pl.Series]:
     """Between which bounds each row lies, if it makes a difference in this batch."""
-    if "occurred_at" in wanted:
+    if bounds is None:
         return [instants.alias("instant")]
     if instants.is_empty():
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,13 +10,13 @@ import polars as pl
 
 from streams.core.docket import Docket
 from streams.core.docket import Standing as Pending
-from streams.core.instant import moment_of
+from streams.core.instant import SECOND, moment_of
 from streams.core.judge import Outcome
 from streams.core.obligation import Status
 from streams.core.violation import violation_of
 from streams.core.window import Window
 from streams.replay.answer import TALLIES, VERDICTS
-from streams.replay.judgement import Bench, entered
+from streams.replay.judgement import ENTRIES, Bench, entered
 from streams.replay.question import Question
 
 
@@ -31,19 +31,36 @@ def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -
     """Deadlines and windows of which something is to be said within the range, looked at as of its end."""
     first, after = question.span
     docket = Docket(bench.rulebook, bench.views.registry, bench.views.histories)
-    for table in entries:
+    latest: dict[str, Pending] = {}
+    for until, table in _months(pl.concat([pl.DataFrame(schema=ENTRIES), *entries]), after - 1):
         for duty, case in entered(table):
             docket.enter(duty, case)
-    until = after - 1
-    breached = [each for each in docket.settle(until) if each.status is Status.BREACHED]
-    while docket.busy:
-        breached += [each for each in docket.settle(until) if each.status is Status.BREACHED]
-    rows = [_row(each, Outcome.VIOLATION.word) for each in breached]
-    rows += [_row(each, Outcome.UNDETERMINED.word) for each in docket.undetermined()]
+        latest |= {each.id: each for each in docket.settle(until)}
+        while docket.busy:
+            latest |= {each.id: each for each in docket.settle(until)}
+        latest |= {each.id: each for each in docket.undetermined()}
+    rows = [_row(each, WORD[each.status]) for each in latest.values() if each.status in WORD]
     start = moment_of(first)
     held = [row for row in rows if row["occurred_at"] is None or row["occurred_at"] >= start or _reaches(row, start)]
-    verdicts = pl.DataFrame(held, schema=VERDICTS, orient="row")
-    return Standing(verdicts, _tallies(verdicts))
+    verdicts = pl.DataFrame([{name: row[name] for name in VERDICTS} for row in held], schema=VERDICTS)
+    return Standing(verdicts, _tallies(held))
+
+
+WORD = {Status.BREACHED: Outcome.VIOLATION.word, Status.UNDETERMINED: Outcome.UNDETERMINED.word}
+STEP = 30 * 86_400 * SECOND
+"""The docket is looked at as often, as live: it forgets a case long after it was looked at, and not before."""
+
+
+def _months(entries: pl.DataFrame, until: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The entries in the order of time, a month at a time, each with the instant up to which it goes."""
+    ordered = entries.sort("occurred_at", "event_id", "duty", "role")
+    instants = ordered["occurred_at"].dt.epoch("us")
+    begin = 0
+    while begin < ordered.height and (end := int(instants[begin]) + STEP) < until:
+        count = int(instants.search_sorted(end, side="right"))
+        yield end, ordered[begin:count]
+        begin = count
+    yield until, ordered[begin:]
 
 
 def _reaches(row: dict[str, Any], start: datetime) -> bool:
@@ -62,6 +79,7 @@ def _row(standing: Pending, outcome: str) -> dict[str, Any]:
         "reason": None if standing.why is None else standing.why.value,
         "violation_id": standing.id,
         "event_version": 1,
+        "opened_at": None if isinstance(standing, Window) else moment_of(standing.opened_at),
     }
     if standing.status is Status.BREACHED or isinstance(standing, Window):
         message = violation_of(standing)
@@ -83,9 +101,12 @@ MESSAGE = (
 """What a verdict takes over from the message of a breach."""
 
 
-def _tallies(verdicts: pl.DataFrame) -> pl.DataFrame:
-    dated = verdicts.filter(pl.col("occurred_at").is_not_null())
-    days = dated.with_columns(day=pl.col("occurred_at").dt.convert_time_zone("UTC").dt.date())
-    keys = [name for name in TALLIES if name != "n"]
-    counted = days.group_by(keys).agg(n=pl.len())
-    return counted.select(pl.col(name).cast(dtype) for name, dtype in TALLIES.items())
+def _tallies(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """How many there are by day: that of the deadline or window, or where no deadline is known the day of the trigger."""
+    days = [(row["occurred_at"] or row["opened_at"]).date() for row in rows]
+    keys = [name for name in TALLIES if name not in ("day", "n")]
+    frame = pl.DataFrame(
+        [{"day": day, "n": 1, **{name: row[name] for name in keys}} for day, row in zip(days, rows, strict=True)],
+        schema=TALLIES,
+    )
+    return frame.group_by("day", *keys).agg(pl.col("n").sum()).select(*TALLIES)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chance_world import World, worlds
 from pace import examples
 from rule_texts import a_pack, a_rule
-from settled_world import PEOPLE, a_feed, a_match, a_settled_world, registry_record, text_at, views_of
+from settled_world import GRID, PEOPLE, a_feed, a_match, a_settled_world, registry_record, text_at, views_of
 from streams.core.case import assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
@@ -82,11 +84,35 @@ def test_an_instant_at_which_a_rule_begins_parts_rows() -> None:
     assert found.cases.height == 2
 
 
-def test_a_rule_that_asks_the_instant_itself_parts_all_instants() -> None:
-    law = load([("test.yaml", a_pack(a_rule("test.at", condition=f"occurred_at > TIMESTAMP '{text_at(1)}'")))])
+@pytest.mark.parametrize(
+    ("condition", "which"),
+    [
+        (f"occurred_at > TIMESTAMP '{text_at(1)}'", [0, 1, 2, 2]),
+        (f"occurred_at >= TIMESTAMP '{text_at(1)}'", [0, 1, 2, 2]),
+        (f"NOT occurred_at BETWEEN TIMESTAMP '{text_at(1)}' AND TIMESTAMP '{text_at(2)}'", [0, 1, 2, 3]),
+        (f"occurred_at - INTERVAL '1' DAY > TIMESTAMP '{text_at(1)}'", [0, 1, 2, 3]),
+    ],
+)
+def test_instants_that_a_rule_asks_for_part_rows(condition: str, which: list[int]) -> None:
+    law = load([("test.yaml", a_pack(a_rule("test.at", condition=condition)))])
     events = [{"event_id": f"e-{number}", "occurred_at": text_at(number)} for number in range(4)]
     found = likeness_of([*a_settled_world(), a_feed()], *events, law=law)
-    assert found.which.to_list() == [0, 1, 2, 3]
+    assert found.which.to_list() == which
+
+
+@WHOLE
+@given(data=st.data(), world=worlds(most=12))
+def test_rules_that_ask_the_instant_are_judged_by_likeness_too(data: st.DataObject, world: World) -> None:
+    at = f"TIMESTAMP '{text_at(data.draw(st.sampled_from(GRID)))}'"
+    signs = [f"occurred_at {sign} {at}" for sign in ("<", "<=", "=", ">", ">=", "<>")]
+    law = load([("test.yaml", a_pack(*(a_rule(f"test.r{n}", condition=sign) for n, sign in enumerate(signs))))])
+    frame = frame_of(world.messages, MATCH_COLUMNS if world.kind is CaseKind.MATCH else ENCOUNTER_COLUMNS)
+    views = views_of(world.records)
+    if world.kind is not CaseKind.MATCH:
+        return
+    each = judge(assemble(frame, world.kind, views, law.facts_of(world.kind)), world.kind, law)
+    found = alike(frame, world.kind, views, Profiles(views.histories), law)
+    assert judge(found.cases, world.kind, law).outcomes[found.which].equals(each.outcomes)
 
 
 def test_persons_who_said_the_same_have_one_state_and_others_another() -> None:
