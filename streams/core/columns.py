@@ -84,7 +84,9 @@ class Lists(Enum):
 def to_polars(node: Node, lists: Lists = Lists.ANY) -> pl.Expr:
     """The boolean column of a condition over a frame of facts, one row a case, NULL where it is unknown."""
     if not fact_names(node):
-        return pl.repeat(value_of(node, {}), pl.len(), dtype=pl.Boolean)
+        known = value_of(node, {})
+        assert known is None or isinstance(known, bool), "a condition is TRUE, FALSE or unknown"
+        return pl.repeat(known, pl.len(), dtype=pl.Boolean)
     return _column(node, lists)
 
 

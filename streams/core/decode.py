@@ -191,7 +191,7 @@ def _sure() -> pl.Expr:
     """What the contract asks of an event and the pattern of a plain record does not say."""
     present = [pl.col(name).is_not_null() for name in sorted(REQUIRED)]
     bounds = [
-        pl.col(name).is_between(shape["minimum"], shape["maximum"]).fill_null(value=True)
+        pl.col(name).is_between(pl.lit(shape["minimum"]), pl.lit(shape["maximum"])).fill_null(value=True)
         for name, shape in _choices()
         if "minimum" in shape
     ]

@@ -78,7 +78,7 @@ class Stage:
     follower: Follower
     worker: WorkerChild
     board: Scoreboard
-    auditor: Auditor = field(default_factory=Auditor)
+    auditor: Auditor
     series: Series = field(default_factory=dict)
     began: float = 0.0
     judged_last: float = 0.0
@@ -164,7 +164,7 @@ def _show(
         Follower(settings.brokers, settings.topic(TopicName.VIOLATIONS)) as follower,
     ):
         publisher.publish_opening(simulation.opening())
-        stage = Stage(publisher, follower, worker, Scoreboard(book, notes))
+        stage = Stage(publisher, follower, worker, Scoreboard(book, notes), Auditor(simulation.foreseen()))
         if worker.wait_ready(READY_SECONDS, stopped=lambda: stop.asked):
             said.print(READY)
             with Live(console=said, auto_refresh=False, transient=True) as live:

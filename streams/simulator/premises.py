@@ -16,6 +16,7 @@ from schemas.registry import (
     AssessmentRecord,
     ControllerRecord,
     DeviceRecord,
+    FilingRecord,
     GalleryRecord,
     NoticeRecord,
     PurposeRecord,
@@ -62,10 +63,13 @@ class Premises:
     notice: NoticeRecord
     assessment: AssessmentRecord
     gallery: GalleryRecord
+    filing: FilingRecord
+    """Of the camera, with the police."""
 
     def records(self) -> Iterator[RegistryRecord]:
         """Everything the registry says of the place, things before papers about them."""
-        yield from (self.controller, self.site, self.device, self.purpose, self.gallery, self.notice, self.assessment)
+        yield from (self.controller, self.site, self.device, self.purpose, self.gallery)
+        yield from (self.notice, self.assessment, self.filing)
 
     def but(self, part: str, **changes: Any) -> Premises:
         """The same place with one record changed, as the registry tells it from the first day."""
@@ -109,6 +113,13 @@ def establish(plan: Plan, since: datetime) -> Premises:
             archived_until=since + ARCHIVED,
         ),
         gallery=GalleryRecord(**_owned("ga", plan, since), purpose_ids=(f"pu-{plan.name}",), provenance="enrolment"),
+        filing=FilingRecord(
+            **_owned("fi", plan, since),
+            filing_type="police_video",
+            filed_with="Public security bureau",
+            filed_at=since,
+            about=f"device/de-{plan.name}",
+        ),
     )
 
 
@@ -132,6 +143,7 @@ def _site(plan: Plan, since: datetime) -> SiteRecord:
         publicly_accessible=plan.public,
         sign_verified_at=since,
         alternative_methods=plan.alternatives,
+        recognition_default=False,
     )
 
 

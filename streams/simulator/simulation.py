@@ -88,6 +88,10 @@ class Simulation:
         alive = self._heartbeats(self.clerk.start, self.clerk.start)
         return Opening(tuple(registry), tuple(subjects), (*dead, *alive))
 
+    def foreseen(self) -> frozenset[tuple[str, str]]:
+        """The controllers and rules of deadlines and windows that the stories lead to in time."""
+        return frozenset((story.premises.controller.id, rule) for story in self.stories for rule in story.in_time)
+
     def steps(self, begin: datetime) -> Iterator[Step]:
         """Steps from `begin` on, without end; `drain` gives the last ones once the caller has had enough."""
         assert begin >= self.clerk.start, "the world is there before anything happens in it"

@@ -67,6 +67,8 @@ class Story:
 
     name: ClassVar[str]
     plan: ClassVar[Plan]
+    in_time: ClassVar[tuple[str, ...]] = ()
+    """Rules on deadlines and windows that may speak of the story's controller once it was told often or long enough."""
 
     def __init__(self, clerk: Clerk) -> None:
         self.clerk = clerk

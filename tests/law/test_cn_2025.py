@@ -29,7 +29,6 @@ from law_case import (
     excused,
     firing,
     hold,
-    not_covered,
     of,
     research,
     table,
@@ -191,10 +190,6 @@ CASES: list[Case] = [
 @table(CASES)
 def test_the_measures_say(case: Case) -> None:
     hold(case)
-
-
-def test_every_rule_has_a_firing_a_clear_an_unknown_and_a_boundary_case() -> None:
-    assert not_covered("cn2025", CASES) == set()
 
 
 def test_a_bundled_consent_fires_the_special_rule_and_the_general_one_beside_it() -> None:

@@ -60,6 +60,15 @@ def test_a_violation_that_nobody_expected_is_unexpected() -> None:
     assert not audit.agrees
 
 
+def test_a_window_that_a_story_leads_to_is_foreseen_and_any_other_is_unexpected() -> None:
+    window = {"event_id": None, "device_id": None, "event_kind": "window"}
+    auditor = Auditor({("co-x", "core.exception.overuse")})
+    auditor.see(a_violation(rule_id="core.exception.overuse", **window))
+    assert auditor.audit().unexpected == ()
+    auditor.see(a_violation(rule_id="core.exception.overuse", controller_id="co-y", **window))
+    assert auditor.audit().unexpected == (Line("a" * 64, "core.exception.overuse", "open"),)
+
+
 def test_excused_where_open_was_expected_is_missing_and_unexpected() -> None:
     audit = an_auditor(a_violation(status="excused")).audit()
     assert audit.missing == (Line("me-1", "core.purpose.unknown", "open"),)

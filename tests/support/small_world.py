@@ -53,6 +53,7 @@ DEFAULTS: Mapping[str, Change] = {
         "publicly_accessible": True,
         "sign_verified_at": FOUNDED,
         "alternative_methods": ["card", "staffed_desk"],
+        "recognition_default": False,
     },
     "device": {"id": "gate-1", "controller_id": "zoo", "site_id": "zoo-gates", "zone": "gate"},
     "purpose": {

@@ -94,6 +94,7 @@ class AuthorityWithoutEvidence(_AuthoritySearch):
     """The same with an order that nobody can show: the claim excuses nothing and is a finding of its own."""
 
     name = "authority_without_evidence"
+    in_time = ("core.exception.overuse",)
     plan = _street("police-west", "Police of the Western District")
     evidenced = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -116,6 +117,31 @@ class OriginalKept(Neglect):
     expected = ("cn2023.art17.original",)
 
 
+class FaceFirst(Neglect):
+    """There is a card, but the face is what is offered first; only the draft minded."""
+
+    name = "face_first"
+    plan = _house("forward", "Forward House")
+    expected = ("cn2023.art04.nonbiometric-first",)
+
+    def alter(self, premises: Premises) -> Premises:
+        """The face comes first at the door."""
+        return premises.but("site", recognition_default=True)
+
+
+class BystanderKept(Neglect):
+    """A search finds nobody, and the picture of whoever stood there is kept; the draft minded twice."""
+
+    name = "bystander_kept"
+    plan = replace(_house("keen", "Keen House"), operation="identification")
+    changes: ClassVar[Mapping[str, Any]] = {"original_image_retained": True}
+    expected = ("cn2023.art17.original", "cn2023.art18.bystander")
+
+    def event(self, at: datetime, person: Person) -> Event:  # noqa: ARG002 -- nobody is found
+        """The search that finds nobody."""
+        return probe(self.clerk, self.premises, at, None, **self.changes)
+
+
 class RestrictedPerson(Neglect):
     """A person disputes the data: it may be stored, and is matched all the same."""
 
@@ -146,6 +172,7 @@ class TenantBarred(Neglect):
     """A property manager lets nobody in who declines the scan."""
 
     name = "tenant_barred"
+    in_time = ("cn2025.art12.coercion",)
     plan = _house("barred", "Barred House")
     expected = ("cn2025.art10.refuser", "cnpipl.art16.refusal", "cn2023.art14.building")
 
@@ -162,6 +189,8 @@ NEGLECTS: tuple[type[Story], ...] = (
     NoPrompt,
     FacesInTheCloud,
     OriginalKept,
+    FaceFirst,
+    BystanderKept,
     RestrictedPerson,
     SharedWithoutConsent,
     TenantBarred,

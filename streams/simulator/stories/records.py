@@ -39,6 +39,7 @@ class UnregisteredCamera(Story):
     """A camera that nobody registered: where it stands, and so which law holds, is unknown."""
 
     name = "unregistered_camera"
+    in_time = ("core.record.missing",)
     plan = _offices("annex", "The Annex")
 
     def tell(self, at: datetime) -> Scene:

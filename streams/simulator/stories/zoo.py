@@ -22,6 +22,7 @@ class ZooThatSwitched(Story):
     """
 
     name = "zoo_that_switched"
+    in_time = ("cn2025.art12.coercion",)
     plan = Plan(
         name="lake-zoo",
         title="Lakeside Zoo",
