@@ -117,6 +117,8 @@ def reconcile(
     table.columns[3].justify = "right"
     if found.corrections:
         show(table)
+    if found.not_judged:
+        say(f"{found.not_judged} violations are of devices and hours that the answer did not judge: left as they are")
     if apply:
         write_violations(load_settings(), log.topic, [(each.partition, each.violation) for each in found.corrections])
     say(f"{len(found.corrections)} corrections " + ("written" if apply else "found; --apply writes them"))

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from streams.errors import ConfigurationError
 from streams.replay.answer import Answer, read_answer
-from streams.replay.comparison import LIVE, Comparison, compare, in_the_say_of, said_by_answer, said_by_log, within
+from streams.replay.comparison import (
+    LIVE,
+    Comparison,
+    compare,
+    in_the_say_of,
+    said_by_answer,
+    said_by_log,
+    unlike,
+    within,
+)
 from streams.replay.report import Asides, report, write_report
 from streams.replay.suppression import CELL_SIZE
 from streams.replay.violation_log import ViolationLog, read_violations
@@ -22,7 +31,10 @@ from streams.settings import load_settings
 def compared(old: str, answer: Answer) -> Comparison:
     """What an answer says otherwise than the one in the folder `old`, or than the log of violations."""
     if old != LIVE:
-        return compare(said_by_answer(read_answer(Path(old))), said_by_answer(answer))
+        older = read_answer(Path(old))
+        for difference in unlike(older.manifest, answer.manifest):
+            say(difference)
+        return compare(said_by_answer(older), said_by_answer(answer))
     live = said_by_log(log_for(answer).last.values())
     return compare(live, within(said_by_answer(answer), answer.manifest), old_tells_unknown=False)
 

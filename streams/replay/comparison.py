@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,8 +24,8 @@ EXAMPLES = 3
 LIVE = "live"
 """In place of the folder of an older answer: the log of violations on the broker of the settings."""
 
-CLEAR = "clear"
-"""What is said of a breach that a side does not know: no rule indicates it."""
+NOTHING = "nothing"
+"""What a side says of a breach that it does not know: clear, not applicable, or not judged at all."""
 
 SAID: Mapping[str, pl.DataType] = {
     "violation_id": pl.String(),
@@ -44,10 +44,10 @@ SAID: Mapping[str, pl.DataType] = {
     "deciding_records": TEXTS,
     "excused_by": TEXTS,
 }
-"""What one side says of one breach; `outcome` is `violation`, `excused`, `undetermined` or `clear`."""
+"""What one side says of one breach; `outcome` is `violation`, `excused`, `undetermined` or `nothing`."""
 
 OUTCOMES: Mapping[str, str] = {
-    "open": "violation", "contested": "violation", "excused": "excused", "retracted": CLEAR,
+    "open": "violation", "contested": "violation", "excused": "excused", "retracted": NOTHING,
 }  # fmt: skip
 """What the status of a violation says of the case. A contested one stands until a person decides."""
 
@@ -130,10 +130,26 @@ def within(said: pl.DataFrame, manifest: Manifest) -> pl.DataFrame:
     return said.filter((pl.col("occurred_at") >= manifest.from_) & (last < manifest.until))
 
 
+def unlike(old: Manifest, new: Manifest) -> Iterator[str]:
+    """In what the questions of two answers differ, a sentence each: what one did not look at it says nothing of."""
+    if (old.from_, old.until) != (new.from_, new.until):
+        yield "the answers are about different ranges"
+    if old.known_at != new.known_at:
+        yield "the answers rest on what was known at different times"
+    if (old.rulebook_digest, old.rules_as_of) != (new.rulebook_digest, new.rules_as_of):
+        yield "the answers are given by different rulebooks"
+    if old.counts.judged != new.counts.judged:
+        judged = [sum(each.counts.judged.values()) for each in (old, new)]
+        yield f"the answers judged {judged[0]} and {judged[1]} events"
+    for name, each in (("older", old), ("newer", new)):
+        if each.holes:
+            yield f"the {name} answer has {len(each.holes)} holes, of which it says nothing"
+
+
 def compare(old: pl.DataFrame, new: pl.DataFrame, *, old_tells_unknown: bool = True) -> Comparison:
     """What `new` says otherwise than `old`; `old_tells_unknown` is False where it is the log of violations."""
     both = old.join(new, on="violation_id", how="full", coalesce=True, suffix="_new")
-    was, became = pl.col("outcome").fill_null(CLEAR), pl.col("outcome_new").fill_null(CLEAR)
+    was, became = pl.col("outcome").fill_null(NOTHING), pl.col("outcome_new").fill_null(NOTHING)
     told = both.with_columns(was=was, became=became)
     about = [pl.coalesce(f"{name}_new", name).alias(name) for name in SAID if name not in ("violation_id", *WORDS)]
     rows = told.select("violation_id", *about, "was", "became", _difference(old_tells_unknown).alias("difference"))
@@ -145,11 +161,11 @@ WORDS = ("outcome", "reason", "deciding_records", "excused_by")
 
 def _difference(old_tells_unknown: bool) -> pl.Expr:
     was, became = pl.col("was"), pl.col("became")
-    silent = (became == "undetermined") & (was == CLEAR) & (not old_tells_unknown)
+    silent = (became == "undetermined") & (was == NOTHING) & (not old_tells_unknown)
     grounds = ["deciding_records", "excused_by", *(["reason"] if old_tells_unknown else [])]
     other = pl.any_horizontal(_text(name) != _text(f"{name}_new") for name in grounds)
     return (
-        pl.when((was == became) & (was != CLEAR) & other)
+        pl.when((was == became) & (was != NOTHING) & other)
         .then(pl.lit(Difference.OTHER_GROUNDS.value))
         .when((was == became) | silent)
         .then(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ CASES = st.dictionaries(
 
 
 @given(cases=CASES, retract=st.booleans())
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(12))
 def test_a_second_reconciliation_finds_nothing(
     tmp_path_factory: pytest.TempPathFactory, cases: dict[str, tuple[str | None, str]], retract: bool
 ) -> None:
@@ -113,6 +114,14 @@ def test_a_deadline_that_the_replay_does_not_find_is_left_as_it_is(tmp_path: Pat
     assert reconcile(an_answer(tmp_path), a_log(duty), PARTITIONS).corrections == ()
 
 
+def test_what_the_answer_did_not_judge_is_left_as_it_is(tmp_path: Path) -> None:
+    elsewhere = of(a_verdict("a", device_id="gate-2"), "open")
+    later = of(a_verdict("b", occurred_at=moment_of(tick(0)) + timedelta(hours=1)), "open")
+    window = of(a_verdict("c", event_id=None, event_kind="window", controller_id="mall"), "open")
+    found = reconcile(an_answer(tmp_path), a_log(elsewhere, later, window), PARTITIONS)
+    assert (found.corrections, found.not_judged) == ((), 3)
+
+
 def test_an_answer_that_lacks_something_corrects_nothing(tmp_path: Path) -> None:
     an_answer(tmp_path / "torn")
     with_a_hole(tmp_path / "torn")
@@ -124,6 +133,9 @@ def test_an_answer_that_lacks_something_corrects_nothing(tmp_path: Path) -> None
     as_of = an_answer(tmp_path / "as-of", rules_as_of="2026-03-10")
     with pytest.raises(InputError, match="rules of each instant"):
         check_whole(as_of)
+    loose = an_answer(tmp_path / "loose", source={"kind": "ndjson", "location": "events.ndjson"})
+    with pytest.raises(InputError, match="what is missing"):
+        check_whole(loose)
     check_whole(an_answer(tmp_path / "whole"))
 
 

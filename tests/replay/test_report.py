@@ -169,7 +169,7 @@ def test_what_is_not_replayable_is_told(tmp_path: Path) -> None:
 
 
 def test_an_empty_answer_has_a_report(tmp_path: Path) -> None:
-    page = words(report(an_answer(tmp_path)))
+    page = words(report(an_answer(tmp_path, tables={"coverage": []})))
     assert "No event was judged." in page
     assert "Of 0 cases" in page
 

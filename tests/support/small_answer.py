@@ -2,7 +2,7 @@
 
 Rules:
 1. A verdict is whole by default; a test names only what matters to it.
-2. Tables that a test does not give are empty.
+2. Tables that a test does not give are empty; but some events of the gate were judged.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ from streams.replay.answer import ANSWER, TABLES, VERDICTS, Answer, finish, writ
 
 RULES = ("test.consent", "test.sign", "test.deadline")
 DIGEST = "1" * 64
+
+
+COVERED: Mapping[str, Any] = {
+    "hour": moment_of(tick(0)),
+    "controller_id": "zoo",
+    "site_id": "gates",
+    "device_id": "gate-1",
+    "judged": 3,
+    "rejected": 0,
+}
+"""One hour in which events of the gate were judged."""
 
 
 def a_verdict(event: str, rule: str = RULES[0], **fields: Any) -> dict[str, Any]:
@@ -53,8 +64,9 @@ def an_answer(
     folder: Path, verdicts: Iterable[Mapping[str, Any]] = (), tables: Mapping[str, Any] | None = None, **manifest: Any
 ) -> Answer:
     """The answer that holds some verdicts, and `tables` by name as rows; `manifest` changes what was asked and told."""
+    given = {"coverage": [COVERED]} | dict(tables or {})
     for name, schema in TABLES.items():
-        rows = pl.DataFrame((tables or {}).get(name, []), schema=schema, orient="row")
+        rows = pl.DataFrame(given.get(name, []), schema=schema, orient="row")
         write_table(rows, folder / f"{name}.parquet")
     write_verdicts(pl.DataFrame(list(verdicts), schema=VERDICTS, orient="row"), folder / "verdicts" / "part-0.parquet")
     return finish(folder, whole_manifest() | manifest)
@@ -85,7 +97,7 @@ def whole_manifest() -> dict[str, Any]:
         "command": "consentinel replay --from a --to b",
         "from": text_at(-9),
         "to": text_at(9),
-        "source": {"kind": "ndjson", "location": "events.ndjson"},
+        "source": {"kind": "parquet", "location": "archive", "manifest_digest": DIGEST},
         "rulebook_digest": DIGEST,
         "packs": [{"id": "test", "title": "Tests", "standing": "in_force", "digest": DIGEST, "rules": rules}],
         "counts": {
