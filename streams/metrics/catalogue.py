@@ -68,6 +68,21 @@ class PartitionState(StrEnum):
     LIVE = "live"
 
 
+class GroupState(StrEnum):
+    """What an alert group is: `dormant` has told nothing new for a while, and is no less open for it."""
+
+    FIRING = "firing"
+    DORMANT = "dormant"
+    RESOLVED = "resolved"
+
+
+class NotificationResult(StrEnum):
+    """How a notification ended: `failed` was given up, and stands in the log of notifications."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """A label and what its value may be: one of `values`, or, where there are none, what `source` says."""
@@ -265,7 +280,49 @@ RULEBOOK_INFO = _gauge(
 BUILD_INFO = _gauge("build_info", "1", "The version that runs.", Label("version", (), "the distribution"))
 START_TIME = _gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")
 
-CATALOGUE: tuple[Metric, ...] = (
+# -- the alerts process -----------------------------------------------------------------------------------------------
+
+RECEIVER = Label("receiver", (), "the destinations of the settings: their kind and a number")
+_DELIVERY = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+
+NOTIFICATIONS = _counter(
+    "notifications",
+    "notifications",
+    "Notifications by receiver and how they ended; what is posted again to keep an alert firing is none.",
+    RECEIVER,
+    Label("result", tuple(NotificationResult), "closed"),
+)
+NOTIFICATION_FAILURES = _counter(
+    "notification_failures",
+    "tries",
+    "Tries that a receiver did not take: it could not be reached, was busy, or refused. Most are tried again.",
+    RECEIVER,
+)
+NOTIFICATION_SECONDS = _histogram(
+    "notification_seconds", "From the broker's append time of a violation to its delivery.", _DELIVERY
+)
+ALERT_GROUPS = _gauge(
+    "alert_groups",
+    "groups",
+    "Alert groups (rule, controller, site, severity) by state.",
+    Label("state", tuple(GroupState), "closed"),
+)
+ALERTS_LAG = _gauge(
+    "alerts_lag_records", "records", "Records of the log of violations that some receiver was not told of yet."
+)
+STORM = _gauge("storm", "0 or 1", "1 while so much is to be told that some receiver gets summaries.")
+
+ALERT_METRICS: tuple[Metric, ...] = (
+    NOTIFICATIONS,
+    NOTIFICATION_FAILURES,
+    NOTIFICATION_SECONDS,
+    ALERT_GROUPS,
+    ALERTS_LAG,
+    STORM,
+)
+"""What `consentinel alerts` serves, beside the build and the start."""
+
+WORKER_METRICS: tuple[Metric, ...] = (
     EVENTS,
     CASES,
     VERDICTS,
@@ -295,3 +352,6 @@ CATALOGUE: tuple[Metric, ...] = (
     BUILD_INFO,
     START_TIME,
 )
+"""What a worker serves."""
+
+CATALOGUE: tuple[Metric, ...] = (*WORKER_METRICS, *ALERT_METRICS)

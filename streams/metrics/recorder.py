@@ -29,7 +29,7 @@ from streams.core.discretion import names_somebody
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
-from streams.metrics.catalogue import CATALOGUE, OTHER, Metric, MetricType
+from streams.metrics.catalogue import OTHER, WORKER_METRICS, Metric, MetricType
 from streams.metrics.distribution import Distribution
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -106,7 +106,7 @@ class Recorder:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._distributions: dict[str, Distribution] = {}
-        for metric in CATALOGUE:
+        for metric in WORKER_METRICS:
             self._build(metric)
             self._lay_out(metric, rulebook)
         self._gauge(catalogue.RULEBOOK_INFO, rulebook.digest, str(len(every)), ",".join(rulebook.packs)).set(1)

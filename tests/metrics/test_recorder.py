@@ -23,7 +23,7 @@ from schemas.vocabulary import Level
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
-from streams.metrics.catalogue import CATALOGUE, CommitResult, EventOutcome, Lane
+from streams.metrics.catalogue import WORKER_METRICS, CommitResult, EventOutcome, Lane
 from streams.metrics.recorder import Recorder, Stage
 from streams.packs import rulebook
 
@@ -100,7 +100,7 @@ def test_topics_reasons_and_all_other_closed_lists_are_there_at_zero(board: Boar
 
 def test_every_metric_of_the_catalogue_is_exposed_and_nothing_else(board: Board) -> None:
     exposed = {metric.name: metric.type for metric in board.registry.collect()}
-    assert exposed == {metric.full_name.removesuffix("_total"): str(metric.type) for metric in CATALOGUE}
+    assert exposed == {metric.full_name.removesuffix("_total"): str(metric.type) for metric in WORKER_METRICS}
 
 
 def test_the_worker_says_what_it_is(board: Board) -> None:
@@ -308,7 +308,7 @@ def test_a_scraper_gets_the_format_that_it_asks_for(board: Board) -> None:
     opened, open_type = board.recorder.exposition("application/openmetrics-text; version=1.0.0,text/plain;q=0.5")
     assert text_type.startswith("text/plain")
     assert open_type.startswith("application/openmetrics-text")
-    names = {metric.full_name.removesuffix("_total") for metric in CATALOGUE}
+    names = {metric.full_name.removesuffix("_total") for metric in WORKER_METRICS}
     assert {family.name.removesuffix("_total") for family in plain_text(text.decode())} == names
     opened_names = {family.name for family in open_metrics(opened.decode())}  # type: ignore[no-untyped-call]
     assert opened_names == names
