@@ -16,6 +16,7 @@ from typing import Any
 from schemas.contract import Contract
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH
+from schemas.notification import NOTIFICATION
 from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
 from schemas.tally import TALLY
@@ -34,6 +35,7 @@ class TopicName(StrEnum):
     TALLIES = "tallies"
     RECEIPTS = "receipts"
     REJECTIONS = "rejections"
+    NOTIFICATIONS = "notifications"
 
 
 DAY_MS = 24 * 3600 * 1000
@@ -160,6 +162,15 @@ TOPICS: Mapping[TopicName, Topic] = {
             False,
             "unknown: what a producer sent by mistake",
             REJECTION,
+        ),
+        Topic(
+            TopicName.NOTIFICATIONS,
+            "receiver",
+            "what was told of violations, to whom, and what could not be told",
+            RetentionClass.EVIDENCE,
+            False,
+            "none",
+            NOTIFICATION,
         ),
     )
 }

@@ -84,6 +84,14 @@ def worker() -> None:
 
 
 @app.command()
+def alerts() -> None:
+    """Tell Alertmanagers and webhooks of the settings what is on the log of violations, until told to stop."""
+    from streams.live.alerts import run_alerts
+
+    raise typer.Exit(run_alerts(load_settings()))
+
+
+@app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
     seed: Seed = 1,

@@ -16,6 +16,7 @@ from typing import get_args
 from schemas.contract import Reason
 from schemas.topics import TopicName
 from schemas.vocabulary import Level
+from streams.alerting.alert_group import GroupState
 from streams.core.expiry import Stage
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome
@@ -66,14 +67,6 @@ class PartitionState(StrEnum):
 
     WARMING = "warming"
     LIVE = "live"
-
-
-class GroupState(StrEnum):
-    """What an alert group is: `dormant` has told nothing new for a while, and is no less open for it."""
-
-    FIRING = "firing"
-    DORMANT = "dormant"
-    RESOLVED = "resolved"
 
 
 class NotificationResult(StrEnum):

@@ -20,7 +20,6 @@ from typing import Protocol
 
 import polars as pl
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.exposition import choose_encoder
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
@@ -31,6 +30,7 @@ from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
 from streams.metrics.catalogue import OTHER, WORKER_METRICS, Metric, MetricType
 from streams.metrics.distribution import Distribution
+from streams.metrics.exposition import exposition
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,64}")
@@ -248,13 +248,7 @@ class Recorder:
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and their content type, in the format that an `Accept` header asks for."""
-        try:
-            encode, content_type = choose_encoder(accept)
-            return encode(self._registry), content_type
-        except (TypeError, ValueError):
-            # A version that is no number; whoever asks so gets what everybody understands.
-            encode, content_type = choose_encoder("")
-            return encode(self._registry), content_type
+        return exposition(self._registry, accept)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
