@@ -168,6 +168,7 @@ class Settings(BaseSettings):
             f"{name}: {', '.join(str(urlsplit(each).hostname) for each in addresses) or 'none'}"
             for name, addresses in (("alertmanager", self.alertmanager), ("webhook", self.webhook))
         ]
+        lines.append(f"webhook_key_file: {'none' if self.webhook_key_file is None else self.webhook_key_file.name}")
         lines += [f"{name}: {value}" for name, value in plain.items()]
         lines += [
             f"topic {self.topic(name)}: kept {_kept(topic.retention.retention_ms)} ({topic.retention}), "

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,9 +41,12 @@ class WorkerFailed(ConsentinelError):
 class WorkerChild:
     """A worker for the length of a `with` block; `options` are settings by field name, `port` is that of its pages."""
 
+    command: ClassVar[str] = "worker"
+    port_setting: ClassVar[str] = "web_port"
+
     def __init__(self, options: Mapping[str, str], *, port: int, log: Path) -> None:
         self._options = {f"{PREFIX}{name.upper()}": value for name, value in options.items()}
-        self._options[f"{PREFIX}WEB_PORT"] = str(port)
+        self._options[f"{PREFIX}{self.port_setting.upper()}"] = str(port)
         self._port = port
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,8 +58,8 @@ class WorkerChild:
 
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker"],
+            self._process = subprocess.Popen(  # noqa: S603 -- our own commands, by a word of a class
+                [sys.executable, "-m", "streams.cli", self.command],
                 env=os.environ | self._options,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
