@@ -22,6 +22,7 @@ from streams.simulator.summary import EVENTS
 from streams.simulator.worker_child import total
 
 REF = "s_"
+STORM = 10_000
 Group = tuple[str, str, str]
 
 
@@ -72,6 +73,12 @@ def tell_stories(estate: SmallEstate) -> int:
 
 def on_the_log(estate: SmallEstate) -> list[Violation]:
     return [VIOLATION.read(record.value) for record in estate.read(TopicName.VIOLATIONS)]
+
+
+def changes_of(desk: HttpReceiver) -> int:
+    """How many changes a webhook was told of, by events and in summaries."""
+    told = desk.at("/desk")
+    return sum(each["data"]["changes"] if each["type"] == "consentinel.storm" else 1 for each in told)
 
 
 def pages(violations: list[Violation]) -> set[Group]:
@@ -131,3 +138,25 @@ def test_a_restart_calls_nobody_again(estate: SmallEstate, alarm: Alarm, pager: 
     told = until(lambda: len(estate.said(topic)) >= 3 and estate.said(topic), "the new call on record")
     assert sorted(each["site_id"] for each in told) == ["east", "north", "south"]
     assert second.stop() == 0
+
+
+@pytest.mark.parametrize("broker", ["embedded"], indirect=True)
+def test_ten_thousand_violations_at_once_are_few_calls_and_none_is_lost_in_the_count(
+    estate: SmallEstate, alarm: Alarm, alertmanager: AlertmanagerNode, pager: HttpReceiver
+) -> None:
+    with HttpReceiver() as desk:
+        alerts = alarm.start(webhook=f"{desk.url}/desk", alerts_per_minute="10")
+        alarm.say_at_once(a_violation(number, site_id=f"site-{number % 40}") for number in range(STORM))
+
+        def counted() -> bool:
+            told = alertmanager.alerts(alertname="ConsentinelViolation")
+            return sum(int(each["annotations"]["violations"]) for each in told) == STORM
+
+        until(counted, "every violation in the count of its group")
+        until(lambda: calls(pager, name="ConsentinelStorm"), "the call of the storm")
+        until(lambda: changes_of(desk) == STORM, "every change told to the webhook, by itself or in a summary")
+        assert len(calls(pager)) <= 2 * 10, "groups told by themselves: a share of each minute, and at most two minutes"
+        assert len(desk.requests) <= 2 * (10 + 1)
+        ids = [request.json["id"] for request in desk.requests]
+        assert len(ids) == len(set(ids))
+        assert alerts.stop() == 0
