@@ -18,7 +18,7 @@ endif
 PIP = $$( [ -x $(BIN)/pip ] && echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python ) \
 	--disable-pip-version-check --no-input --quiet
 
-.PHONY: help setup demo test test-fast lint types wheel lock clean
+.PHONY: help setup demo stack test test-fast lint types wheel lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ $(VENV)/.project: $(VENV)/.locked pyproject.toml
 
 demo: setup  ## run the whole monitor against a simulated world; ARGS="--seconds 30 --json"
 	@$(BIN)/consentinel demo $(ARGS)
+
+stack:  ## build the image and start the containers; needs Docker and GRAFANA_ADMIN_PASSWORD
+	docker compose --file docker/compose.yaml up --build --detach
 
 # First the coverage gate, over the tests of what it measures and with few examples, since tracing is slow. Then the
 # suite; much of it waits for brokers, so it runs in three processes. What kills workers runs last and alone, on a

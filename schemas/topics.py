@@ -16,10 +16,14 @@ from typing import Any
 from schemas.contract import Contract
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH
+from schemas.notification import NOTIFICATION
 from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
 from schemas.tally import TALLY
 from schemas.verdict import OBLIGATION, RECEIPT, REJECTION, VIOLATION
+
+ORIGIN = "consentinel-origin"
+"""Header of a forwarded event: `topic/partition/offset` of where it was found."""
 
 
 class TopicName(StrEnum):
@@ -34,6 +38,7 @@ class TopicName(StrEnum):
     TALLIES = "tallies"
     RECEIPTS = "receipts"
     REJECTIONS = "rejections"
+    NOTIFICATIONS = "notifications"
 
 
 DAY_MS = 24 * 3600 * 1000
@@ -160,6 +165,15 @@ TOPICS: Mapping[TopicName, Topic] = {
             False,
             "unknown: what a producer sent by mistake",
             REJECTION,
+        ),
+        Topic(
+            TopicName.NOTIFICATIONS,
+            "receiver",
+            "what was told of violations, to whom, and what could not be told",
+            RetentionClass.EVIDENCE,
+            False,
+            "none",
+            NOTIFICATION,
         ),
     )
 }

@@ -21,6 +21,7 @@ class Blame(StrEnum):
     RULE_AUTHOR = "rule_author"
     BROKER = "broker"
     SOURCE = "source"
+    RECEIVER = "receiver"
 
 
 @dataclass(frozen=True, slots=True)

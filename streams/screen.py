@@ -2,7 +2,7 @@
 
 Rules:
 1. 0: clean; 1: findings (violations, or an auditor who disagrees); 2: a rule pack is wrong; 3: configuration or input.
-   A worker that fails while it judges ends with 70.
+   A worker that fails while it judges, or a process while it tells, ends with 70.
 2. A table is never cut off: a narrow screen folds its last column, and a pipe or a file takes it as wide as it is.
 """
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 CLEAN, FINDINGS, RULE_ERROR, INPUT_ERROR = 0, 1, 2, 3
+FAILED = 70
 BAD_LINES_SHOWN = 20
 """A file of the wrong kind has as many bad lines as lines; the first ones say what it is."""
 PIPE_WIDTH = 1_000

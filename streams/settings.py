@@ -1,4 +1,4 @@
-"""The settings of a worker: environment variables `CONSENTINEL_*`, checked whole before anything starts.
+"""The settings of all processes: environment variables `CONSENTINEL_*`, checked whole before anything starts.
 
 Rules:
 1. A variable with our prefix that is no setting is refused, with the nearest name: a typo must not be a default.
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -31,6 +32,10 @@ SAFE_REPLICAS = 3
 MIB = 1024 * 1024
 BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 BROKERS = "host:port, several by comma"
+ADDRESSES = "addresses that begin with http:// or https://, several by comma"
+SECRET = frozenset({"broker", "rules", "alertmanager", "webhook", "webhook_key_file"})
+"""Settings whose values may hold a secret, or lead to one; they are never shown as they are."""
+PLAIN_URL = r"^[A-Za-z0-9._~:/?#=&%-]{1,512}$"
 SHOWN = re.compile(r"[A-Za-z0-9_.+-]{1,24}")
 """What came is repeated in an error when it is as short and plain as a number or a word."""
 
@@ -48,6 +53,13 @@ def _broker(value: object) -> str:
     return found[0]
 
 
+def _address(value: object) -> str:
+    found = urlsplit(value) if isinstance(value, str) else None
+    if found is None or found.scheme not in ("http", "https") or not found.hostname:
+        raise PydanticCustomError("address", "http or https")
+    return str(value)
+
+
 def _loud(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -55,6 +67,7 @@ def _loud(value: object) -> object:
 Brokers = Annotated[
     tuple[Annotated[str, BeforeValidator(_broker)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
 ]
+Addresses = Annotated[tuple[Annotated[str, BeforeValidator(_address)], ...], NoDecode, BeforeValidator(_split)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -101,6 +114,31 @@ class Settings(BaseSettings):
     web_port: Annotated[int, Field(ge=0, le=65_535)] = 6066
     """Their port; 0 takes a free one."""
 
+    alertmanager: Addresses = ()
+    """Addresses of Alertmanagers that `consentinel alerts` posts to, several by comma; all get everything."""
+    webhook: Addresses = ()
+    """Addresses that get each change of a violation as a signed CloudEvent, several by comma."""
+    webhook_key_file: Path | None = None
+    """The file with the keys that sign, `whsec_` and base64, one a line; without it nothing is signed."""
+    alerts_group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] = "consentinel-alerts"
+    """The consumer group that keeps how far the log of violations was told."""
+    alerts_port: Annotated[int, Field(ge=0, le=65_535)] = 6067
+    """The port of the pages of `consentinel alerts`; 0 takes a free one."""
+    alerts_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 30
+    """So many are told by themselves in a minute, of each receiver; what is beyond goes into a summary."""
+    repost_seconds: Annotated[float, Field(ge=1, le=3_600, allow_inf_nan=False)] = 60.0
+    """How often Alertmanager is told again of what stands."""
+    alert_lifetime_seconds: Annotated[float, Field(ge=60, le=604_800, allow_inf_nan=False)] = 3_600.0
+    """How long an alert stands after the last word on it; longer than any pause of `consentinel alerts`."""
+    dormant_seconds: Annotated[float, Field(ge=1, le=604_800, allow_inf_nan=False)] = 3_600.0
+    """After so long without anything new a group is dormant: still open, and nobody is called again."""
+    give_up_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 300.0
+    """How long a receiver is tried before its notification is recorded as failed."""
+    runbook_url: Annotated[str, Field(pattern=PLAIN_URL)] = "docs/runbooks.md"
+    """Where the runbooks are, for the links in alerts."""
+    dashboard_url: Annotated[str, Field(pattern=PLAIN_URL)] = "http://127.0.0.1:3000/d/consentinel-violations"
+    """Where the dashboard of violations is, for the links in alerts."""
+
     log_format: Literal["json", "console"] = "json"
     """One JSON object a line, or lines for a person."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_loud)] = "INFO"
@@ -132,8 +170,13 @@ class Settings(BaseSettings):
     def describe(self) -> tuple[str, ...]:
         """What a start log should say, a line each: every setting, every topic with its retention, every warning."""
         packs = ", ".join(file.name for file in self.rules) or "those of the distribution"
-        plain = self.model_dump(mode="json", exclude={"broker", "rules"})
+        plain = self.model_dump(mode="json", exclude=set(SECRET))
         lines = [f"broker: {', '.join(self.broker)}", f"rules: {packs}"]
+        lines += [
+            f"{name}: {', '.join(str(urlsplit(each).hostname) for each in addresses) or 'none'}"
+            for name, addresses in (("alertmanager", self.alertmanager), ("webhook", self.webhook))
+        ]
+        lines.append(f"webhook_key_file: {'none' if self.webhook_key_file is None else self.webhook_key_file.name}")
         lines += [f"{name}: {value}" for name, value in plain.items()]
         lines += [
             f"topic {self.topic(name)}: kept {_kept(topic.retention.retention_ms)} ({topic.retention}), "
@@ -189,13 +232,17 @@ EXPECTED: Mapping[str, str] = {
 """From the type of a validation error to what was expected."""
 
 
+LISTS: Mapping[str, str] = {"broker": BROKERS, "alertmanager": ADDRESSES, "webhook": ADDRESSES}
+"""What is expected of each setting that is a list of addresses."""
+
+
 def _refused(error: ValidationError) -> list[str]:
     lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         field = str(detail["loc"][0])
         assert field in Settings.model_fields, "an option has the name of a setting"
-        secret = field in {"broker", "rules"}
-        expected = BROKERS if field == "broker" else EXPECTED.get(detail["type"], detail["msg"])
+        secret = field in SECRET
+        expected = LISTS.get(field) or EXPECTED.get(detail["type"], detail["msg"])
         expected = expected.format_map(detail.get("ctx", {}))
         came = "" if secret or SHOWN.fullmatch(str(detail["input"])) is None else f", got {detail['input']}"
         lines.setdefault(field, f"{PREFIX}{field.upper()}: expected {expected}{came}")

@@ -17,8 +17,7 @@ import structlog
 
 from streams.errors import DeliveryError
 from streams.live.topic_admin import partition_count
-from streams.live.web import WebServer
-from streams.metrics.recorder import Recorder
+from streams.live.web import Exposed, WebServer
 from streams.settings import Settings
 
 GRACE_SECONDS = 2.0
@@ -41,7 +40,7 @@ class WithoutBroker:
         return None
 
 
-def partitions_of_broker(settings: Settings, recorder: Recorder) -> int:
+def partitions_of_broker(settings: Settings, recorder: Exposed) -> int:
     """How many partitions `matches` has, once the broker answers; raises ConfigurationError as `partition_count` does.
 
     While it waits, the pages of the settings are served with what `recorder` says.
@@ -56,7 +55,7 @@ def partitions_of_broker(settings: Settings, recorder: Recorder) -> int:
         loop.close()
 
 
-async def _ask(settings: Settings, recorder: Recorder) -> int:
+async def _ask(settings: Settings, recorder: Exposed) -> int:
     web = WebServer(recorder, WithoutBroker(), host=settings.web_host, port=settings.web_port)
     backoff, served = FIRST_BACKOFF_SECONDS, False
     try:

@@ -71,6 +71,7 @@ class LogReader:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._targets: dict[int, int] = {}
+        self._unread: dict[int, int] = {}
         self._partitions: frozenset[int] = frozenset()
         self._ends = _Ends()
         self._corrupt_tries = 0
@@ -86,6 +87,11 @@ class LogReader:
         if not self._partitions or not self._partitions <= self._targets.keys():
             return None
         return sum(max(0, end - self.frontier.get(partition, 0)) for partition, end in self._targets.items())
+
+    @property
+    def unread(self) -> int | None:
+        """How many offsets lie between the frontier and the ends that the last fetches saw; None before the first."""
+        return sum(self._unread.values()) if self._unread else None
 
     async def stop(self) -> None:
         """Let `run` return after the batch it is applying."""
@@ -219,6 +225,7 @@ class LogReader:
         visible_end = end if stable is None or stable < 0 else stable
         # The end as a fetch reports it: in its list of offsets the embedded broker gives the last batch its first one.
         self._targets.setdefault(tp.partition, visible_end)
+        self._unread[tp.partition] = max(0, visible_end - position)
         if position >= visible_end:
             self._ends.reach(tp.partition)
 

@@ -27,8 +27,8 @@ ANSWER_MS = 10_000
 READY_MS = 30_000
 """How long new topics may take until each partition has a leader."""
 
-ONE_PARTITION = frozenset({TopicName.REGISTRY})
-"""Small and read whole by every worker: one partition keeps its records in order."""
+ONE_PARTITION = frozenset({TopicName.REGISTRY, TopicName.NOTIFICATIONS})
+"""Small and read whole by who needs it: one partition keeps its records in order."""
 
 REFUSALS = (
     kafka_errors.ClusterAuthorizationFailedError,

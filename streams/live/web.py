@@ -1,4 +1,4 @@
-"""The web pages of a worker: `/metrics`, `/healthz` and `/readyz`, and nothing else.
+"""The web pages of a worker, or of the alerts process: `/metrics`, `/healthz` and `/readyz`, and nothing else.
 
 Rules:
 1. Nothing is served that a stranger may not see: no table, no record, no setting, no person.
@@ -17,7 +17,6 @@ from aiohttp import web
 
 from streams.core.discretion import discreet
 from streams.errors import ConfigurationError
-from streams.metrics.recorder import Recorder
 
 STALL_SECONDS = 60.0
 """Work in hand that does not come through for so long counts as stuck."""
@@ -40,12 +39,19 @@ class Health(Protocol):
         """For how many seconds work in hand has not come through; None while nothing waits."""
 
 
+class Exposed(Protocol):
+    """What has metrics to show."""
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics and their content type, in the format that an `Accept` header asks for."""
+
+
 class WebServer:
     """The server; `port` 0 takes a free one, and `port` tells which once it was started."""
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: Exposed,
         health: Health,
         host: str = "127.0.0.1",
         port: int = 0,

@@ -40,6 +40,7 @@ from streams.live.outbox import Outbox
 from streams.live.pipeline import Pipeline
 from streams.live.plan import Plan
 from streams.live.run import RunSettings
+from streams.live.takeover import Recollection
 from streams.live.topic_names import TopicNames
 from streams.live.transport import RunApp, RunConsumer, run_topic
 from streams.live.views import LiveViews
@@ -62,6 +63,8 @@ ANSWER_MS = 15_000
 """How long one request to write may stay without an answer; then the same records are sent again."""
 FRESH_SECONDS = 5.0
 """A view that has not reached the end of its log for so long is not fresh, however warm it once was."""
+ARRIVALS_SPANS = 24
+"""So many spans of the memory back it is kept when a record came: a worker may have been down for a day."""
 SOURCES = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 
 log = structlog.get_logger(__name__)
@@ -114,6 +117,8 @@ class WorkerApp(RunApp):
             on_failure=fail,
             asked=rulebook.asked(),
             skew=round(settings.skew_seconds * 1e6),
+            # A record that came before every case that can be remembered corrects none.
+            arrivals_since=round((time() - ARRIVALS_SPANS * settings.memory_seconds) * 1e6),
         )
         plan = Plan(
             rulebook=rulebook,
@@ -181,6 +186,11 @@ class WorkerApp(RunApp):
         self.pipeline = Pipeline(
             plan=self._plan,
             views=self.views,
+            recollection=Recollection(
+                self.settings.broker,
+                span_seconds=self.settings.memory_seconds,
+                bytes_max=self.settings.memory_bytes,
+            ),
             duties=self.duties,
             thread=self.thread,
             outbox=self._outbox,
@@ -252,6 +262,8 @@ class WorkerApp(RunApp):
                 known = sum(each or 0 for each in behind)
                 self.recorder.view(topic, lag_records=known, fresh=all(self._fresh(reader) for reader in readers))
             self.recorder.feeds(await self.views.feeds_behind(time()))
+            if self.pipeline is not None:
+                await self.thread.run(self.pipeline.gauge)
             self._tell_expiries(await self.views.expiries(time()))
             if monotonic() - premises_at >= PREMISES_SECONDS:
                 premises_at = monotonic()
@@ -341,9 +353,7 @@ def run_worker(settings: Settings) -> int:
         log.info("settings", says=line)
     log.info("rulebook", digest=rulebook.digest[:12], rules=len(rulebook.rules), packs=list(rulebook.packs))
     app = new_app(settings, rulebook, partitions_of_broker(settings, new_recorder(rulebook)))
-    worker = faust.Worker(
-        app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
-    )
+    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # It would draw on the standard output, which a log shipper reads line by line.
     try:
         worker.execute_from_commandline()

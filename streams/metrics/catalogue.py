@@ -15,6 +15,7 @@ from typing import get_args
 from schemas.contract import Reason
 from schemas.topics import TopicName
 from schemas.verdict import Cause
+from streams.alerting.alert_group import GroupState
 from streams.core.expiry import Stage
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome
@@ -36,6 +37,8 @@ class EventOutcome(StrEnum):
     JUDGED = "judged"
     REJECTED = "rejected"
     FORWARDED = "forwarded"
+    SUPERSEDED = "superseded"
+    """A note that a newer version of an event lies on another partition."""
 
 
 class Lane(StrEnum):
@@ -58,14 +61,6 @@ class PartitionState(StrEnum):
 
     WARMING = "warming"
     LIVE = "live"
-
-
-class GroupState(StrEnum):
-    """What an alert group is: `dormant` has told nothing new for a while, and is no less open for it."""
-
-    FIRING = "firing"
-    DORMANT = "dormant"
-    RESOLVED = "resolved"
 
 
 class NotificationResult(StrEnum):

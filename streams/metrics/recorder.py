@@ -5,7 +5,7 @@ Rules:
    on a rate can tell "nothing happened" from "nobody counted".
 2. Nobody hands a label over as a free text: arguments are words of closed lists, rules of the rulebook, numbers. What
    is on no list becomes `other`; a person never becomes a label. An exemplar names an event.
-3. A record read from a topic of events is counted by exactly one of `judged`, `rejected` and `forwarded`.
+3. A record read from a topic of events is counted by exactly one of `judged`, `rejected`, `forwarded` and `superseded`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from itertools import product
 
 import polars as pl
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.exposition import choose_encoder
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
+from schemas.verdict import Violation
 from streams.core.discretion import names_somebody
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
@@ -32,6 +32,7 @@ from streams.metrics.bounded import Bounded
 from streams.metrics.catalogue import WORKER_METRICS
 from streams.metrics.counted import CountedRule, CountedRulebook
 from streams.metrics.distribution import Distribution, exemplar_of
+from streams.metrics.exposition import exposition
 from streams.metrics.metric import LEVEL, OTHER, STANDING, Label, Metric, MetricType
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -97,6 +98,10 @@ class Recorder:
         """Records that were sent on to the partition of their key."""
         self._count(catalogue.FORWARDED, count, topic)
         self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.FORWARDED)
+
+    def superseded(self, topic: TopicName, count: int = 1) -> None:
+        """Records that only tell of a newer version elsewhere."""
+        self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.SUPERSEDED)
 
     def lane(self, lane: catalogue.Lane, count: int) -> None:
         """Records that were decoded in one lane."""
@@ -200,6 +205,20 @@ class Recorder:
         """Violations of one rule that a record would undo which came later than its source promises."""
         self._count(catalogue.CONTESTED, count, rule.id, rule.level, rule.standing)
 
+    def told(self, rule: CountedRule, message: Violation, *, first: bool) -> None:
+        """A change of a violation that the broker acknowledged; `first` where nothing was told of it before."""
+        if first:
+            self.violation(rule, event_id=message.event_id)
+            self.boundary(int(message.boundary is True))
+            if message.status == "open":
+                self.site_violations(message.controller_id, message.site_id, rule)
+        if message.status == "retracted":
+            self.retraction(rule)
+        if message.status == "contested":
+            self.contested(rule)
+        if message.cause != "judged":
+            self.correction(message.cause)
+
     def correction(self, cause: str, count: int = 1) -> None:
         """Changes of violations that the broker acknowledged, by what led to them."""
         self._count(catalogue.CORRECTIONS, count, cause)
@@ -295,13 +314,7 @@ class Recorder:
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics and their content type, in the format that an `Accept` header asks for."""
-        try:
-            encode, content_type = choose_encoder(accept)
-            return encode(self._registry), content_type
-        except (TypeError, ValueError):
-            # A version that is no number; whoever asks so gets what everybody understands.
-            encode, content_type = choose_encoder("")
-            return encode(self._registry), content_type
+        return exposition(self._registry, accept)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

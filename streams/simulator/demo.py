@@ -5,6 +5,7 @@ Rules:
 2. After `seconds`, or at Ctrl-C, nothing new begins; what has begun is reported, judged and audited before the end.
 3. Exit code 0 when the auditor agrees, 1 when not; a world that is not as it should be is a typed error.
 4. With `as_json` stdout carries one JSON object and nothing else; everything else is said on stderr.
+5. With `with_stack` Prometheus, Alertmanager and `consentinel alerts` run beside it; no verdict depends on them.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ from streams.packs import rulebook as load_rulebook
 from streams.settings import Settings, load_settings
 from streams.simulator.auditor import Auditor
 from streams.simulator.broker import NOTICE, EmbeddedBroker, free_port
+from streams.simulator.child import HOST, ChildFailed
 from streams.simulator.follower import Follower
 from streams.simulator.pace import Pace
 from streams.simulator.publisher import Publisher
 from streams.simulator.scoreboard import Scoreboard
 from streams.simulator.simulation import Simulation, Step
+from streams.simulator.stack import Stack, find_programs, stack_beside
 from streams.simulator.summary import EVENTS, Summary
-from streams.simulator.worker_child import Series, WorkerChild, WorkerFailed, total
+from streams.simulator.worker_child import Series, WorkerChild, total
 
 RATE = 2_000.0
 """Baseline events a second unless told otherwise; two cores carry broker, worker and simulator at this rate."""
@@ -77,6 +80,7 @@ class Stage:
     publisher: Publisher
     follower: Follower
     worker: WorkerChild
+    stack: Stack
     board: Scoreboard
     auditor: Auditor
     series: Series = field(default_factory=dict)
@@ -95,6 +99,7 @@ class Stage:
             return
         self._asked_at = clock
         self.worker.check_alive()
+        self.stack.check_alive()
         series = self.worker.series()
         if series is None:
             return
@@ -117,26 +122,32 @@ class Stage:
         return done >= self.sent
 
 
-def run_demo(*, seconds: float | None, seed: int, rate: float | None = None, as_json: bool = False) -> int:
-    """Run a demo and return its exit code; raises a ConsentinelError when broker or worker cannot be had."""
+def run_demo(
+    *, seconds: float | None, seed: int, rate: float | None = None, as_json: bool = False, with_stack: bool = False
+) -> int:
+    """Run a demo and return its exit code; raises a ConsentinelError when a program that it needs cannot be had."""
     said = Console(stderr=as_json)
     if not said.is_terminal:
         said.width = max(said.width, FILE_COLUMNS)
     stop = Stop(None if seconds is None else time.monotonic() + seconds)
     book = load_rulebook(load_settings().rules)
-    with ExitStack() as stack:
-        stack.enter_context(_stopping(stop))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consentinel-demo-")))
-        broker = stack.enter_context(EmbeddedBroker())
+    programs = find_programs() if with_stack else None
+    with ExitStack() as opened:
+        opened.enter_context(_stopping(stop))
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="consentinel-demo-")))
+        broker = opened.enter_context(EmbeddedBroker())
         options = {"broker": broker.bootstrap, **OPTIONS}
         settings = load_settings(**options)
         create(settings)
-        worker = stack.enter_context(WorkerChild(options, port=free_port(), log=folder / "worker.log"))
+        worker = opened.enter_context(WorkerChild(options, port=(port := free_port()), log=folder / "worker.log"))
+        stack = Stack()
+        if programs is not None:
+            stack = opened.enter_context(stack_beside(f"{HOST}:{port}", programs, folder, options))
         simulation = Simulation(seed, datetime.now(UTC), RATE if rate is None else rate)
         try:
-            summary = _show(settings, worker, simulation, book, stop, said)
-        except WorkerFailed:
-            sys.stderr.write(worker.last_words() + "\n")
+            summary = _show(settings, worker, stack, simulation, book, stop, said)
+        except ChildFailed as error:
+            sys.stderr.write(error.last_words + "\n")
             raise
     if as_json:
         sys.stdout.write(json.dumps(summary.as_json()) + "\n")
@@ -148,12 +159,19 @@ def run_demo(*, seconds: float | None, seed: int, rate: float | None = None, as_
 
 
 def _show(
-    settings: Settings, worker: WorkerChild, simulation: Simulation, book: Rulebook, stop: Stop, said: Console
+    settings: Settings,
+    worker: WorkerChild,
+    stack: Stack,
+    simulation: Simulation,
+    book: Rulebook,
+    stop: Stop,
+    said: Console,
 ) -> Summary:
     """Everything between the start of the worker and the summary."""
     notes = (
         NOTICE,
         f"worker: {worker.address}/metrics  {worker.address}/healthz  {worker.address}/readyz",
+        *stack.notes,
         f"rulebook {book.digest[:12]}: {len(book.rules)} rules of {', '.join(book.packs)}",
         f"seed {simulation.clerk.seed}, {simulation.rate:g} events a second and {len(simulation.stories)} stories",
     )
@@ -164,8 +182,8 @@ def _show(
         Follower(settings.brokers, settings.topic(TopicName.VIOLATIONS)) as follower,
     ):
         publisher.publish_opening(simulation.opening())
-        stage = Stage(publisher, follower, worker, Scoreboard(book, notes), Auditor(simulation.foreseen()))
-        if worker.wait_ready(READY_SECONDS, stopped=lambda: stop.asked):
+        stage = Stage(publisher, follower, worker, stack, Scoreboard(book, notes), Auditor(simulation.foreseen()))
+        if all(child.wait_ready(READY_SECONDS, stopped=lambda: stop.asked) for child in (worker, *stack.children)):
             said.print(READY)
             with Live(console=said, auto_refresh=False, transient=True) as live:
                 _perform(stage, simulation, stop, live)

@@ -1,106 +1,54 @@
-"""A worker as a child process: started with settings, asked over HTTP, stopped gently, its log kept for when it fails.
+"""Processes of ours as children: the product as it ships, asked for its readiness and its metrics.
 
 Rules:
-1. The child is the product as it ships, `consentinel worker`, with settings by environment; nothing is wired inside.
-2. It lives in a session of its own, so that Ctrl-C reaches the demo first, and it does not outlive the demo.
-3. What the demo knows of it comes from `/readyz` and `/metrics` alone, as an operator's knowledge does.
+1. The child is `consentinel COMMAND` with settings by environment; nothing is wired inside.
+2. What the demo knows of it comes from `/readyz` and `/metrics` alone, as an operator's knowledge does.
 """
 
 from __future__ import annotations
 
-import http.client
+import http
 import json
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.errors import ConsentinelError
 from streams.settings import PREFIX
-from streams.simulator.broker import dying_with_parent
-
-HOST = "127.0.0.1"
-ANSWER_SECONDS = 2.0
-STOP_SECONDS = 15.0
-LOOK_AGAIN_SECONDS = 0.1
-TAIL_BYTES = 4_000
+from streams.simulator.child import Child, ChildFailed
 
 Series = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-class WorkerFailed(ConsentinelError):
+class WorkerFailed(ChildFailed):
     """The worker ended, or never became ready; its log says why."""
 
 
-class WorkerChild:
-    """A worker for the length of a `with` block; `options` are settings by field name, `port` is that of its pages."""
+class CommandChild(Child):
+    """`consentinel COMMAND` for the length of a `with` block; `options` are settings by field name."""
+
+    command: ClassVar[str]
+    port_setting: ClassVar[str] = "web_port"
+    """The setting that says where its pages are."""
 
     def __init__(self, options: Mapping[str, str], *, port: int, log: Path) -> None:
-        self._options = {f"{PREFIX}{name.upper()}": value for name, value in options.items()}
-        self._options[f"{PREFIX}WEB_PORT"] = str(port)
-        self._port = port
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        given = {**options, self.port_setting: str(port)}
+        environment = {f"{PREFIX}{field.upper()}": value for field, value in given.items()}
+        words = [sys.executable, "-m", "streams.cli", self.command]
+        super().__init__(self.command, words, port=port, log=log, ready="/readyz", environment=environment)
 
-    @property
-    def address(self) -> str:
-        """Where its pages are."""
-        return f"http://{HOST}:{self._port}"
+    def missing(self, body: bytes) -> str:
+        """What keeps it from its work, as `/readyz` says."""
+        return ", ".join(json.loads(body).get("missing", ["unknown"]))
 
-    def __enter__(self) -> Self:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker"],
-                env=os.environ | self._options,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=dying_with_parent(),  # noqa: PLW1509 -- one system call, and only from the main thread
-            )
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+class WorkerChild(CommandChild):
+    """A worker for the length of a `with` block; `options` are settings by field name, `port` is that of its pages."""
 
-    def wait_ready(self, patience_seconds: float, *, stopped: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until the worker judges; False when `stopped` first. Raises WorkerFailed when it ends or never does."""
-        deadline = time.monotonic() + patience_seconds
-        missing = "no answer"
-        while time.monotonic() < deadline:
-            if stopped():
-                return False
-            self.check_alive()
-            if (answer := self._get("/readyz")) is not None:
-                status, body = answer
-                if status == http.HTTPStatus.OK:
-                    return True
-                missing = ", ".join(json.loads(body).get("missing", ["unknown"]))
-            time.sleep(LOOK_AGAIN_SECONDS)
-        raise WorkerFailed(f"the worker was not ready after {patience_seconds:g} s: {missing}")
-
-    def check_alive(self) -> None:
-        """Raise WorkerFailed when the process has ended."""
-        assert self._process is not None, "a worker is asked while it runs"
-        code = self._process.poll()
-        if code is not None:
-            raise WorkerFailed(f"the worker ended with code {code}")
+    command = "worker"
+    failure = WorkerFailed
 
     def series(self) -> Series | None:
         """Every series of `/metrics` with its value; None when the page does not answer."""
@@ -112,24 +60,6 @@ class WorkerChild:
             for family in text_string_to_metric_families(answer[1].decode())
             for sample in family.samples
         }
-
-    def last_words(self) -> str:
-        """The end of the worker's log."""
-        try:
-            return self._log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
-        except OSError:
-            return ""
-
-    def _get(self, path: str) -> tuple[int, bytes] | None:
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=ANSWER_SECONDS)
-        try:
-            connection.request("GET", path, headers={"Accept": "text/plain"})
-            response = connection.getresponse()
-            return response.status, response.read()
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
 
 
 def total(series: Series, name: str, **labels: str) -> int:

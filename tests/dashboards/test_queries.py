@@ -31,7 +31,7 @@ EMPTY_BY_DESIGN: Mapping[str, str] = {
     "Why verdicts are undetermined": "nothing need be unknown",
     "Caught no longer": "no comparison wrote its file",
     "Caught anew": "no comparison wrote its file",
-    "Events compared": "no comparison wrote its file",
+    "Compared": "no comparison wrote its file",
     "How long ago": "no comparison wrote its file",
     "Differences by rule": "no comparison wrote its file",
     "annotation Replay": "no comparison wrote its file",

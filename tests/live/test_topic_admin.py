@@ -46,7 +46,7 @@ def faults(settings: Settings) -> list[Problem]:
 def test_all_topics_of_the_catalogue_are_made(settings: Settings, admin: KafkaAdminClient) -> None:
     assert create(settings) == [settings.topic(name) for name in TOPICS]
     counts = partitions(admin, settings)
-    assert counts == {str(name): 1 if name is TopicName.REGISTRY else 3 for name in TOPICS}
+    assert counts == {str(name): 1 if name in (TopicName.REGISTRY, TopicName.NOTIFICATIONS) else 3 for name in TOPICS}
     assert partition_count(settings) == 3
 
 

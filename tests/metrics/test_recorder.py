@@ -225,6 +225,7 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.boundary(person),
     lambda recorder, person: recorder.repeats(person),
     lambda recorder, person: recorder.duplicates(person),
+    lambda recorder, person: recorder.superseded(person),
     lambda recorder, person: recorder.held(cases=person, size_bytes=1),
     lambda recorder, person: recorder.memory(cases=1, size_bytes=person),
 ]

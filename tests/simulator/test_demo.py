@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from demo_process import begun, demo, summary_of
 from streams.simulator.broker import free_port
-from streams.simulator.demo import READY
 from streams.simulator.stories import STORIES
 from streams.simulator.worker_child import WorkerChild, WorkerFailed
-
-
-def demo(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "streams.cli", "demo", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("CONSENTINEL_")},
-    )
-
-
-def summary_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    said, log = process.communicate()
-    assert process.returncode == 0, f"{said}\n{log}"
-    found = json.loads(said)  # one object and nothing else
-    assert isinstance(found, dict)
-    return found
 
 
 @pytest.mark.kafka
@@ -51,11 +28,7 @@ def test_a_demo_ends_by_itself_and_every_verdict_is_the_expected_one() -> None:
 @pytest.mark.kafka
 def test_a_demo_that_is_interrupted_ends_with_its_summary() -> None:
     process = demo("--rate", "50", "--json")
-    assert process.stderr is not None
-    line = ""
-    while READY not in line:
-        line = process.stderr.readline()
-        assert line, "the demo ended before it began"
+    begun(process)
     process.send_signal(signal.SIGINT)
     summary = summary_of(process)
     assert summary["judged"] == summary["events"] > 0

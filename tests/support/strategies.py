@@ -19,6 +19,7 @@ from schemas.biometric import text_looks_biometric
 from schemas.contract import Contract, ContractError, Message, time_text
 from schemas.encounter import ENCOUNTER, AnyEncounter
 from schemas.match import MATCH, MatchEvent
+from schemas.notification import NOTIFICATION, Notification
 from schemas.registry import REGISTRY, AnyRegistryRecord
 from schemas.subject import SUBJECT, AnySubjectRecord
 from schemas.tally import TALLY, AnyTally
@@ -39,6 +40,7 @@ CONTRACTS: Mapping[type[Message], Contract[Any]] = {
     Obligation: OBLIGATION,
     Receipt: RECEIPT,
     Rejection: REJECTION,
+    Notification: NOTIFICATION,
 }
 """Every kind of message, with the contract that reads it."""
 
