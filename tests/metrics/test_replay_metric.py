@@ -20,13 +20,13 @@ def test_the_file_has_every_change_of_each_rule_that_changed_the_denominator_and
     changes = {("a.b", "no_longer_violating"): 3, (PERSON, "newly_violating"): 2}
     write(file, "compare", changes, compared=40, at=1_700_000_000)
     found = {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(label for _, label in sorted(sample.labels.items()))): sample.value
         for family in plain_text(file.read_text())
         for sample in family.samples
     }
-    assert found["consentinel_replay_difference", "a.b", "no_longer_violating"] == 3
-    assert found["consentinel_replay_difference", "a.b", "newly_violating"] == 0
-    assert found["consentinel_replay_difference", "other", "newly_violating"] == 2
+    assert found["consentinel_replay_difference", "no_longer_violating", "a.b"] == 3
+    assert found["consentinel_replay_difference", "newly_violating", "a.b"] == 0
+    assert found["consentinel_replay_difference", "newly_violating", "other"] == 2
     assert found["consentinel_replay_compared",] == 40
     assert found["consentinel_replay_timestamp_seconds", "compare"] == 1_700_000_000
     assert [each.name for each in tmp_path.iterdir()] == ["consentinel.prom"]
