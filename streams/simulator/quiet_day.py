@@ -16,7 +16,15 @@ import polars as pl
 
 from schemas.registry import AuthorityRecord, FeedRecord, RegistryRecord
 from schemas.subject import Enrolment, SubjectRecord
-from schemas.vocabulary import AuthorityObjective, AuthorityType, ControllerType, Operation, SearchLogField, SiteKind
+from schemas.vocabulary import (
+    AuthorityObjective,
+    AuthorityType,
+    ConsentForm,
+    ControllerType,
+    Operation,
+    SearchLogField,
+    SiteKind,
+)
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.simulator.clerk import Clerk
@@ -139,7 +147,7 @@ class QuietDay:
         patterns = list(self._patterns())
         times = -(-at_least // len(patterns))
         for kind in CaseKind:
-            own = [event for event in patterns if event.kind == kind.value]
+            own = [event for event in patterns if event.kind == kind.value]  # type: ignore[union-attr]  # every event says its kind
             columns = MATCH_COLUMNS if kind is CaseKind.MATCH else ENCOUNTER_COLUMNS
             yield kind, _repeated(frame_of(own, columns), times, self.day)
 
@@ -182,7 +190,7 @@ class QuietDay:
         (record,) = person.records
         assert isinstance(record, Enrolment), "whoever is enrolled has an enrolment"
         record = record.model_copy(update={"purpose_id": premises.purpose.id, "source_of_image": "capture"})
-        form = "written" if place.law[0] == "US" else "separate"
+        form: ConsentForm = "written" if place.law[0] == "US" else "separate"
         given = consent(self._clerk, premises, person, since, form=form, actions=(*MEMBER_ACTIONS, "share"))
         return replace(person, records=(record, given) if place.order is None else (record,))
 
