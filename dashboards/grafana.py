@@ -9,13 +9,14 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
 import stamina
-from grafana_api.grafana_api import GrafanaAPI, GrafanaException
+from grafana_api.grafana_api import GrafanaAPI, GrafanaException  # type: ignore[import-untyped]  # it ships no types
 
 from streams.errors import ConfigurationError, DeliveryError
 
@@ -91,6 +92,7 @@ class Grafana:
     ) -> Mapping[str, Any]:
         """One call, tried again while that may help; `missing` is the answer to 404 where that is no fault."""
         runner: Callable[..., Any] = getattr(self._api, method)
+        answer: Any = None
         for attempt in stamina.retry_context(on=DeliveryError, attempts=self._tries, wait_initial=0.2, wait_max=5.0):
             with attempt:
                 answer = _answer(runner, path, body, missing)
@@ -132,6 +134,6 @@ def _mend(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
     if not sound:
         text = " ".join(response.text.split())[:SAID_CHARACTERS]
         body = {"message": text} if response.status_code >= 400 else {}
-        response._content = requests.compat.json.dumps(body).encode()  # noqa: SLF001 -- requests has no other way in
+        response._content = json.dumps(body).encode()  # noqa: SLF001 -- requests has no other way in
         response.encoding = "utf-8"
     return response

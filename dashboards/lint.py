@@ -114,7 +114,7 @@ def _faults_of_query(place: str, expr: str, known: Mapping[str, frozenset[str]])
 
 def _faults_of_rates(place: str, expr: str) -> Iterator[Fault]:
     """Whether what counts up is asked as a rate, over an interval that fits the scrape."""
-    for call, window in re.findall(r"\b(\w+)\((?:[^\[\]]|\[\.\])*\[(\$?\w+)\]", expr):
+    for call, window in re.findall(r"\b(\w+)\((?:[^()\[\]]|\[\.\]|\([^()]*\))*\[(\$?\w+)\]", expr):
         if call in RATES and window not in ("$__rate_interval", "$__range"):
             yield Fault(place, f"{call} over {window}: take $__rate_interval or $__range")
     counters = [metric.full_name for metric in CATALOGUE if metric.type is MetricType.COUNTER]

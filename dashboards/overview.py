@@ -49,7 +49,7 @@ WATCHED = Section(
         ),
         Panel(
             Kind.STAT, "Events expected at least",
-            "What the devices' records promise for the range (reports_every_seconds). No data: no record says what to expect.",
+            "What the devices' records promise for the whole range (reports_every_seconds), whether or not a worker ran. No data: no record says what to expect.",
             "none",
             (Query("sum(max by (controller_id, site_id) "
                    f"(avg_over_time(consentinel_site_expected_events_per_second{{{SITES}}}[$__range]))) * $__range_s",

@@ -97,13 +97,15 @@ def _shown(panel: Mapping[str, Any], prometheus: Prometheus, at: float | None) -
     """A panel with the rows of its answers, as the template takes it."""
     if panel["type"] == "row":
         return {"place": panel["gridPos"], "type": "row", "title": panel["title"]}
-    defaults = panel["fieldConfig"]["defaults"]
+    buckets = panel["type"] == "heatmap"
+    # The unit of a heatmap is that of its buckets; what is in them is a rate.
+    defaults = {**panel["fieldConfig"]["defaults"], **({"unit": "cps"} if buckets else {})}
     rows: list[Mapping[str, str]] = []
     states: list[Mapping[str, str]] = []
     for target in panel["targets"]:
         answer = prometheus.ask(target["expr"], at)
         states.append({"ref": target["refId"], "state": answer.state, "failure": answer.failure, "expr": answer.expr})
-        for labels, value in sorted(answer.rows, key=lambda row: -row[1]):
+        for labels, value in sorted(answer.rows, key=_bucket if buckets else _largest_first):
             rows.append({"name": _legend(target, labels), **_value(value, defaults)})
     return {
         "place": panel["gridPos"],
@@ -116,6 +118,14 @@ def _shown(panel: Mapping[str, Any], prometheus: Prometheus, at: float | None) -
         "rows": rows[:ROWS_SHOWN],
         "more": max(0, len(rows) - ROWS_SHOWN),
     }
+
+
+def _bucket(row: tuple[Mapping[str, str], float]) -> float:
+    return float(row[0].get("le", "+Inf"))
+
+
+def _largest_first(row: tuple[Mapping[str, str], float]) -> float:
+    return -row[1]
 
 
 def _legend(target: Mapping[str, Any], labels: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ REPLAY = Board(
     "consentinel-replay",
     "Replay comparison",
     "What the last comparison of two rulebooks found, as its command wrote it for the textfile collector of "
-    "node_exporter (`consentinel rules diff --metrics FILE`).",
+    "node_exporter (`consentinel rules diff` or `consentinel compare`, with `--metrics FILE`).",
     (
         Section(
             "The last comparison",
@@ -40,8 +40,8 @@ REPLAY = Board(
                     SOME_IS_ODD, "consentinel-deferred", 6, 5,
                 ),
                 Panel(
-                    Kind.STAT, "Events compared",
-                    "The denominator: how many events both judged.",
+                    Kind.STAT, "Compared",
+                    "The denominator: events that both rulebooks judged, or breaches on which a side has a word.",
                     "none", (Query("max(consentinel_replay_compared)", "compared"),), NEUTRAL, "consentinel-deferred", 6, 5,
                 ),
                 Panel(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 from typing import Annotated
 
 import typer
@@ -81,14 +82,22 @@ def compare(
     old: Annotated[str, typer.Argument(help="The folder of an answer, or `live`: the log of violations as it stands.")],
     new: Annotated[Path, typer.Argument(help="The folder of the answer that is compared with it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Also write the counts there, for node_exporter's textfile collector.")
+    ] = None,
 ) -> None:
     """Tell where an answer differs from another, or from the log of violations; exit code 1 where it does."""
+    from streams.metrics.replay_metric import write
     from streams.replay.answer import read_answer
     from streams.replay.audit import compared
     from streams.replay.comparison_page import as_object, page
 
     found = compared(old, read_answer(new))
     print(json.dumps(as_object(found)) if as_json else page(found))
+    if metrics is not None:
+        rows = found.rows.group_by("rule_id", "difference").len().iter_rows()
+        changes = {(rule, change): count for rule, change, count in rows}
+        write(metrics, "compare", changes, compared=found.compared, at=time())
     say(f"{found.compared} breaches compared, {found.rows.height} differ")
     raise typer.Exit(FINDINGS if found.differs else CLEAN)
 

@@ -17,6 +17,7 @@ COMMANDS = (
     (), ("worker",), ("demo",), ("simulate",), ("topics",), ("topics", "create"), ("topics", "check"), ("rules",),
     ("rules", "list"), ("rules", "check"), ("rules", "diff"), ("judge",), ("explain",), ("ingest",),
     ("vault",), ("vault", "link"), ("vault", "unlink"), ("vault", "count"),
+    ("dashboards",), ("dashboards", "build"), ("dashboards", "lint"), ("dashboards", "preview"), ("dashboards", "push"),
 )  # fmt: skip
 PERSON = "Noor Haddad"
 

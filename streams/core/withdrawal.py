@@ -21,10 +21,10 @@ def since_withdrawal(cases: pl.DataFrame, views: Views) -> Iterator[tuple[str, f
 
     Rulebooks that never ask `consent_withdrawn` leave the column out, and then nothing is said.
     """
-    if not {"consent_withdrawn", "decision"} <= set(cases.columns):
+    if not {"consent_withdrawn", "comparison_decision"} <= set(cases.columns):
         return
     after = cases.filter(
-        pl.col("consent_withdrawn") & (pl.col("decision") == "match") & pl.col("subject_ref").is_not_null()
+        pl.col("consent_withdrawn") & (pl.col("comparison_decision") == "match") & pl.col("subject_ref").is_not_null()
     )
     columns = after.select("controller_id", "subject_ref", "purpose_id", "occurred_at")
     for controller_id, subject_ref, purpose_id, occurred_at in columns.iter_rows():

@@ -17,21 +17,25 @@ from streams.core.discretion import names_somebody
 from streams.errors import InputError, Place
 from streams.metrics.metric import OTHER, Label, Metric, gauge
 
-CHANGES = ("no_longer_violating", "newly_violating", "newly_undetermined")
+CHANGES = ("no_longer_violating", "newly_violating", "newly_undetermined", "otherwise", "other_grounds")
 
 REPLAY_DIFFERENCE = gauge(
     "replay_difference",
     "verdicts",
-    "Verdicts that the last comparison found changed, by rule and how; every rule that changed has all three.",
+    "Verdicts that the last comparison found changed, by rule and how; every rule that changed has all of them.",
     Label("rule_id", (), "the rulebooks that were compared"),
     Label("change", CHANGES, "closed"),
 )
-REPLAY_COMPARED = gauge("replay_compared", "events", "Events that the last comparison judged by both: its denominator.")
+REPLAY_COMPARED = gauge(
+    "replay_compared",
+    "events",
+    "What the last comparison compared, its denominator: events judged by two rulebooks, or breaches.",
+)
 REPLAY_TIME = gauge(
     "replay_timestamp_seconds",
     "seconds",
     "When the last comparison ended, in seconds since 1970.",
-    Label("command", ("rules diff", "compare", "reconcile"), "closed"),
+    Label("command", ("rules diff", "compare"), "closed"),
 )
 REPLAY_METRICS: tuple[Metric, ...] = (REPLAY_DIFFERENCE, REPLAY_COMPARED, REPLAY_TIME)
 """What a comparison writes to its file."""
