@@ -65,6 +65,7 @@ class Reason(StrEnum):
     UNSUPPORTED_VERSION = "unsupported_version"
     BIOMETRIC_PAYLOAD = "biometric_payload"
     FORWARDED_TWICE = "forwarded_twice"
+    IN_FUTURE = "in_future"
 
 
 class ContractError(Exception):

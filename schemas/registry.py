@@ -97,6 +97,8 @@ class DeviceRecord(Owned):
     zone: Zone
     sign_verified_at: UtcTime | None = None
     commissioned_at: UtcTime | None = None
+    reports_every_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
+    """How often it sends an event at least; absent: its silence is not measured, as nothing says what to expect."""
 
 
 class PurposeRecord(Owned):

@@ -22,6 +22,9 @@ from schemas.subject import SUBJECT
 from schemas.tally import TALLY
 from schemas.verdict import OBLIGATION, RECEIPT, REJECTION, VIOLATION
 
+ORIGIN = "consentinel-origin"
+"""Header of a forwarded event: `topic/partition/offset` of where it was found."""
+
 
 class TopicName(StrEnum):
     """The topics, by their bare names."""

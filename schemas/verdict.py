@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -21,16 +21,21 @@ REJECTION_BYTES_MAX = 143_360
 """A rejection is larger than the message it holds: 128 KiB of value, 4 KiB of key, and room for the rest."""
 
 Offset = Annotated[int, Field(ge=0)]
+Cause = Literal["judged", "record", "event", "reconciled"]
+"""What led to a status: the first judgement, a late record, a corrected event, or a comparison with the log."""
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
 class Violation(Message):
     """No lawful record was found for one case, or by a deadline, or a count reached a bound; or this is excused."""
 
+    MINOR: ClassVar[int] = 1
+    schema_version: str = "1.1"
+    """Version of the contract; 1.1 added `boundary` and what a change tells of its reason."""
     kind: Literal["violation"] = "violation"
     violation_id: Digest
     status: Literal["open", "retracted", "contested", "excused"]
-    cause: Literal["judged", "record", "event", "reconciled"] = "judged"
+    cause: Cause = "judged"
     """What led to this status: the first judgement, a late record, a corrected event, or a reconciling replay."""
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
@@ -52,6 +57,14 @@ class Violation(Message):
     subject_ref: SubjectRef | None = None
     deciding_records: tuple[Identifier, ...] = Field(default=(), strict=False)
     """Records in force at the match on which the verdict rests, `record_id` sorted; of a deadline what opened it."""
+    boundary: Literal[True] | None = None
+    """There where the event lies within the skew of the clocks of an edge of a consent: either clock may be wrong."""
+    changed_by: Annotated[tuple[Identifier, ...], Field(strict=False)] | None = None
+    """The records that led to a change, sorted; absent on a first judgement."""
+    in_force_since: UtcTime | None = None
+    """Since when the latest of them is in force."""
+    reached_log_at: UtcTime | None = None
+    """When the broker took it: so much later than `in_force_since` it came."""
     authority_id: Identifier | None = None
     """The authority that a duty is about."""
     obligation_id: Digest | None = None

@@ -23,10 +23,12 @@ import typer
 from rich.table import Table
 from typer.exceptions import TyperException
 
+from dashboards.command import app as dashboards
 from schemas.topics import TopicName
+from streams import audit_commands
 from streams.core.blind_spot import BlindSpots
 from streams.core.instant import micros
-from streams.core.rulebook import Rulebook
+from streams.core.rulebook import Rulebook, as_of
 from streams.errors import ConsentinelError, InputError, Place, RulebookError
 from streams.ingest.gateway import Gateway, Problem, Tally, ingest
 from streams.ingest.mapping import Recogniser, load_mapping
@@ -34,6 +36,7 @@ from streams.ingest.native import native_lines
 from streams.ingest.sink import KafkaSink, NdjsonSink
 from streams.ingest.vault import Vault, VaultKey, native_ids
 from streams.packs import rulebook
+from streams.replay import command as replay_command
 from streams.rule_commands import rules
 from streams.screen import CLEAN, FINDINGS, INPUT_ERROR, RULE_ERROR, say, say_bad_lines, show
 from streams.settings import load_settings
@@ -52,8 +55,15 @@ vault = typer.Typer(help="The vault: which random token stands for whom.", no_ar
 app.add_typer(topics, name="topics")
 app.add_typer(rules, name="rules")
 app.add_typer(vault, name="vault")
+audit_commands.register(app)
+replay_command.register(app)
+app.add_typer(dashboards, name="dashboards")
 
 Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to judge by, instead of ours.")]
+RulesAsOf = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Judge by the law of this day (its noon, UTC), whenever an event was."),
+]
 VaultFile = Annotated[Path, typer.Option("--vault", help="The vault's database.")]
 KeyFile = Annotated[Path, typer.Option("--key", help="The vault's key, kept apart from the database.")]
 Controller = Annotated[str, typer.Option("--controller", help="Id of the controller.")]
@@ -153,6 +163,7 @@ def judge(
     until: Annotated[
         datetime | None, typer.Option(help="Look at deadlines and windows up to then, UTC; else to the latest event.")
     ] = None,
+    rules_as_of: RulesAsOf = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each verdict that is not clear as a JSON line.")
     ] = False,
@@ -160,7 +171,7 @@ def judge(
     """Judge files without a broker, by the same core as the worker; exit code 1 where a violation stands."""
     from streams.replay.offline import Offline
 
-    book = rulebook(packs or [])
+    book = _law_of(packs, rules_as_of)
     offline = Offline(book)
     offline.read_records(subjects, registry)
     reasons: Counter[str] = Counter()
@@ -181,6 +192,12 @@ def judge(
     raise typer.Exit(INPUT_ERROR if offline.bad_lines else FINDINGS if open_violations else CLEAN)
 
 
+def _law_of(packs: list[Path] | None, day: datetime | None) -> Rulebook:
+    """The rulebook of the packs, or of what of them was in force on a day."""
+    book = rulebook(packs or [])
+    return book if day is None else as_of(book, micros(day.replace(hour=12, tzinfo=UTC)))
+
+
 @app.command()
 def explain(
     events: Annotated[list[Path], typer.Option(help="Match events and encounters, NDJSON.")],
@@ -188,12 +205,13 @@ def explain(
     registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
     case: Annotated[str, typer.Option("--case", help="Id of the event.")],
     packs: Packs = None,
+    rules_as_of: RulesAsOf = None,
 ) -> None:
     """Explain one case: its records by time, each clause of each rule, and what would have made it clear."""
     from streams.replay.case_file import case_files
     from streams.replay.case_page import page
 
-    book = rulebook(packs or [])
+    book = _law_of(packs, rules_as_of)
     cases, offline = case_files(case, book, events, subjects, registry)
     print("\n\n".join(page(each) for each in cases))
     say(f"explained by rulebook {book.digest[:12]}")

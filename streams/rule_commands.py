@@ -8,14 +8,20 @@ Rules:
 from __future__ import annotations
 
 import json
+from collections import Counter
+from difflib import get_close_matches
 from pathlib import Path
+from time import time
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from streams.core.rule_lock import broken, from_text, lock_of, to_text, unlocked
 from streams.core.rule_test import count, failures
-from streams.packs import rulebook
+from streams.errors import InputError
+from streams.packs import lock_file, pack_schema, rulebook, write_text
+from streams.rule_page import pages, section
 from streams.screen import CLEAN, FINDINGS, INPUT_ERROR, say, say_bad_lines, show
 
 rules = typer.Typer(help="The rule packs.", no_args_is_help=True)
@@ -55,6 +61,57 @@ def rules_test(
     raise typer.Exit(FINDINGS if failed else CLEAN)
 
 
+@rules.command("show")
+def rules_show(
+    rule_id: Annotated[str, typer.Argument(help="Id of the rule.")],
+    files: Files = None,
+) -> None:
+    """Show what a rule says, every revision of it: law, dates, condition, limits and cases."""
+    rules_of = rulebook(files or []).every()
+    found = [rule for rule in rules_of if rule.id == rule_id]
+    if not found:
+        near = get_close_matches(rule_id, [rule.id for rule in rules_of], n=1)
+        raise InputError(f"no rule {rule_id!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    print("\n\n".join(f"# {rule.id}\n\n{section(rule)}" for rule in found))
+
+
+@rules.command("lock")
+def rules_lock(
+    files: Files = None,
+    lock: Annotated[Path | None, typer.Option(help="The file of fingerprints; `rules.lock` beside the packs.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 where it is not in step.")] = False,
+) -> None:
+    """Lock the fingerprint of each new revision; exit code 1 where a locked one says something else now."""
+    rules_of = rulebook(files or []).every()
+    file = lock or lock_file(files or [])
+    held = from_text(file.read_text("utf-8"), str(file)) if file.exists() else {}
+    problems = [*broken(held, rules_of), *(unlocked(held, rules_of) if check else ())]
+    for each in {str(each): each for each in problems}:
+        say(each)
+    if not problems and not check:
+        write_text(file, to_text(lock_of(rules_of)))
+    print(f"{len(rules_of)} revisions, {len(problems)} problems, {file}")
+    raise typer.Exit(FINDINGS if problems else CLEAN)
+
+
+@rules.command("docs")
+def rules_docs(
+    out: Annotated[Path, typer.Option(help="The folder of the pages.")],
+    files: Files = None,
+) -> None:
+    """Write a page a pack, and an index."""
+    written = pages(rulebook(files or []))
+    for name, text in written.items():
+        write_text(out / name, text)
+    print(f"{len(written)} files in {out}")
+
+
+@rules.command("schema")
+def rules_schema() -> None:
+    """Print the JSON Schema of rule packs, by which editors complete and check them."""
+    print(pack_schema(), end="")
+
+
 @rules.command("diff")
 def rules_diff(
     old: Annotated[Path, typer.Argument(help="The rules as they are: a pack, or a folder of packs.")],
@@ -63,13 +120,22 @@ def rules_diff(
     subjects: Annotated[list[Path], typer.Option(help="Subject records, NDJSON.")],
     registry: Annotated[list[Path], typer.Option(help="Registry records, NDJSON.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Also write the counts there, for node_exporter's textfile collector.")
+    ] = None,
 ) -> None:
     """Judge the same files by two rulebooks and tell the difference; exit code 1 where less is caught."""
+    from streams.metrics.replay_metric import write
     from streams.replay.rule_diff import diff
     from streams.replay.rule_diff_page import as_object, page
 
     found = diff(rulebook([old]), rulebook([new]), events, subjects, registry)
     print(json.dumps(as_object(found)) if as_json else page(found))
+    if metrics is not None:
+        changes: Counter[tuple[str, str]] = Counter()
+        for where, count in found.counts.items():
+            changes[where.rule_id, where.change.value] += count
+        write(metrics, "rules diff", changes, compared=found.judged, at=time())
     say(f"{found.judged} events judged twice")
     say_bad_lines(found.bad_lines)
     raise typer.Exit(INPUT_ERROR if found.bad_lines else FINDINGS if found.catches_less else CLEAN)

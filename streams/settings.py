@@ -87,6 +87,14 @@ class Settings(BaseSettings):
 
     hold_seconds: Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)] = 3.0
     """How long a violation is kept back that a record in flight may undo."""
+    memory_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 3_600.0
+    """How long a case can still be corrected, after its event was recorded."""
+    memory_bytes: Annotated[int, Field(ge=MIB, le=65_536 * MIB)] = 128 * MIB
+    """Bytes of cases that one partition remembers at most; the oldest are forgotten first."""
+    future_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 60.0
+    """How far `occurred_at` may lie beyond the broker's append time; what lies beyond is rejected."""
+    skew_seconds: Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)] = 1.0
+    """By how much the clocks of devices and sources may differ; a match so near a consent's edge is marked."""
     commit_interval_seconds: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 1.0
     """How often finished work is committed; after a crash as much is repeated."""
     session_timeout_seconds: Annotated[int, Field(ge=6, le=300)] = 10

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from streams.core.arrival import Arrivals
 from streams.core.columns import COLUMN_TYPES
 from streams.core.condition import FactType
 from streams.core.context import Combination, Context, Contexts, index_at
@@ -26,7 +27,7 @@ from streams.core.event_facts import STRANGER, event_facts
 from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.feed import Horizon
 from streams.core.grounds import ATTESTABLE, attested
-from streams.core.instant import NEVER
+from streams.core.instant import NEVER, SECOND
 from streams.core.registry import Registry
 from streams.core.subject_history import Histories, State
 
@@ -108,6 +109,10 @@ def absent(source: Source) -> str:
     return f"absent_{source}"
 
 
+SKEW = SECOND
+"""What clocks that are set over a network may differ by."""
+
+
 class Grown:
     """A table that grows with the rows it is made of, so that a batch pays for new rows only."""
 
@@ -136,10 +141,13 @@ class Views:
     contexts: Contexts = field(default_factory=Contexts)
     registry_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
     subject_tables: dict[frozenset[str], Grown] = field(default_factory=dict)
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    skew: int = SKEW
+    """By how many microseconds the clocks of devices and sources may differ."""
 
     def beside(self, histories: Histories) -> Views:
         """The same registry beside other persons: those of another partition."""
-        return Views(self.registry, histories, self.contexts, self.registry_tables)
+        return Views(self.registry, histories, self.contexts, self.registry_tables, {}, self.arrivals, self.skew)
 
 
 def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collection[str] | None = None) -> pl.DataFrame:
@@ -148,9 +156,7 @@ def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collecti
     `frame` has the columns of `streams.core.frame`; `wanted` names the facts needed, all of the kind where absent.
     The result has the columns of `frame`, `site_in_force`, one column a fact wanted and one `why_<source>` a source.
     """
-    names = NEEDED | {
-        fact.name for fact in FACTS.values() if kind in fact.kinds and (wanted is None or fact.name in wanted)
-    }
+    names = _names(kind, wanted)
     # One chunk a column: Polars 2.1 panics in a set operation on lists when one row is left behind an empty chunk, as
     # where both lanes of the decoder took part and all but one event went to other partitions.
     frame = frame.rechunk().rename({old: new for old, new in OWN_NAMES.items() if old in frame.columns})
@@ -158,9 +164,7 @@ def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collecti
     instants = frame["occurred_at"].dt.epoch("us").to_list()
     views.contexts.refresh(views.registry)
     contexts = _contexts(frame, instants, views)
-    grown = views.registry_tables.setdefault(names, Grown())
-    registry_table = grown.of(views.contexts.rows, views.contexts.generation, partial(_registry_table, names=names))
-    table = pl.concat([frame, registry_table[contexts]], how="horizontal")
+    table = pl.concat([frame, _registry_facts(views, names)[contexts]], how="horizontal")
     said = [name for name in ATTESTED if name in table.columns]
     table = table.with_columns(pl.coalesce(name, attested(name)) for name in said)
     table = table.with_columns(**{name: each for name, each in event_facts(kind).items() if name in names})
@@ -174,6 +178,21 @@ def assemble(frame: pl.DataFrame, kind: CaseKind, views: Views, wanted: Collecti
 
 NEEDED = frozenset({"prompt_given"})
 """Facts that `assemble` itself asks, to judge a stranger at a gate."""
+
+
+def _names(kind: CaseKind, wanted: Collection[str] | None) -> frozenset[str]:
+    asked = (fact.name for fact in FACTS.values() if kind in fact.kinds and (wanted is None or fact.name in wanted))
+    return NEEDED | frozenset(asked)
+
+
+def registry_facts(views: Views, kind: CaseKind, wanted: Collection[str] | None = None) -> pl.DataFrame:
+    """What each context known so far says: one row each, with the registry facts that `assemble` joins to its cases."""
+    return _registry_facts(views, _names(kind, wanted))
+
+
+def _registry_facts(views: Views, names: frozenset[str]) -> pl.DataFrame:
+    grown = views.registry_tables.setdefault(names, Grown())
+    return grown.of(views.contexts.rows, views.contexts.generation, partial(_registry_table, names=names))
 
 
 def _contexts(frame: pl.DataFrame, instants: Sequence[int], views: Views) -> pl.Series:

@@ -247,20 +247,27 @@ def _assessment(context: Context, registry: Registry, purpose: PurposeRecord | N
         context.facts["assessment_current"] = bool(current)
 
 
+def things(registry: Registry, combination: Combination) -> set[tuple[str, str]]:
+    """Kind and id of everything on record on which the context of a combination may rest."""
+    devices = [each for each in registry.statements("device", combination.device_id) if isinstance(each, DeviceRecord)]
+    found = {("device", combination.device_id), ("controller", combination.controller_id)}
+    found |= {("site", device.site_id) for device in devices}
+    found |= {("purpose", combination.purpose_id or ""), ("authority", combination.authority_id or "")}
+    found |= {("exception", combination.exception_id or ""), ("gallery", combination.reference_database_id or "")}
+    found |= {("exception", thing) for thing in registry.owned("exception", combination.controller_id)}
+    for about in (f"device/{combination.device_id}", f"purpose/{combination.purpose_id}"):
+        found |= {("attestation", paper) for paper in registry.paper_ids("attestation", about)}
+    for kind in ("notice", "assessment"):
+        found |= {(kind, paper) for paper in registry.paper_ids(kind, combination.purpose_id or "")}
+    return found
+
+
 def edges(registry: Registry, combination: Combination) -> list[int]:
     """Every instant at which the context of a combination may change, sorted."""
     devices = [each for each in registry.statements("device", combination.device_id) if isinstance(each, DeviceRecord)]
-    things = {("device", combination.device_id), ("controller", combination.controller_id)}
-    things |= {("site", device.site_id) for device in devices}
-    things |= {("purpose", combination.purpose_id or ""), ("authority", combination.authority_id or "")}
-    things |= {("exception", combination.exception_id or ""), ("gallery", combination.reference_database_id or "")}
-    things |= {("exception", thing) for thing in registry.owned("exception", combination.controller_id)}
-    for about in (f"device/{combination.device_id}", f"purpose/{combination.purpose_id}"):
-        things |= {("attestation", paper) for paper in registry.paper_ids("attestation", about)}
-    for kind in ("notice", "assessment"):
-        things |= {(kind, paper) for paper in registry.paper_ids(kind, combination.purpose_id or "")}
-    found = {instant for kind, thing in things for instant in registry.instants(kind, thing)}
-    sites = [each for kind, thing in things if kind == "site" for each in registry.statements(kind, thing)]
+    asked_of = things(registry, combination)
+    found = {instant for kind, thing in asked_of for instant in registry.instants(kind, thing)}
+    sites = [each for kind, thing in asked_of if kind == "site" for each in registry.statements(kind, thing)]
     signs = [each.sign_verified_at for each in (*devices, *sites) if isinstance(each, DeviceRecord | SiteRecord)]
     asked = [
         each.requested_at

@@ -52,11 +52,13 @@ def _entries(verdicts: Verdicts, roles: Mapping[Rule, Role]) -> Iterator[Entry]:
     columns = [name for name in ("row", "event_id", "occurred_at", *PARTS.values()) if name in verdicts.cases.columns]
     rows = dict(zip(wanted, verdicts.cases.select(columns)[wanted].iter_rows(named=True), strict=True))
     for row, rule, outcome in found:
-        yield Entry(rows[row].get("row", row), roles[rule], _case(rows[row], roles[rule], outcome is Outcome.VIOLATION))
+        known = outcome is Outcome.VIOLATION
+        yield Entry(rows[row].get("row", row), roles[rule], happening(rows[row], roles[rule].name, known=known))
 
 
-def _case(row: dict[str, Any], role: Role, known: bool) -> Happening:
+def happening(row: Mapping[str, Any], role: str, *, known: bool) -> Happening:
+    """What a duty sees of a case in a role; `row` has the columns of `PARTS`, its id and its instant."""
     parts = {part: row.get(column) for part, column in PARTS.items()}
     if parts["event"] is None:
         del parts["event"]
-    return Happening(role.name, row["event_id"], micros(row["occurred_at"]), NEVER, {}, parts, known)
+    return Happening(role, row["event_id"], micros(row["occurred_at"]), NEVER, {}, parts, known)

@@ -13,11 +13,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from schemas.registry import FeedRecord
-from streams.core.instant import SECOND, micros
+from streams.core.instant import NEVER, SECOND, micros
 
 
 class Horizon(NamedTuple):
@@ -30,9 +30,11 @@ class Horizon(NamedTuple):
 class Feeds:
     """The latest heartbeat of every feed."""
 
-    __slots__ = ("_horizons", "_latest")
+    __slots__ = ("_horizons", "_latest", "revision")
 
     def __init__(self) -> None:
+        self.revision = 0
+        """Rises whenever a horizon may have moved."""
         self._latest: dict[str, FeedRecord] = {}
         self._horizons: dict[tuple[str, str], Horizon | None] = {}
 
@@ -42,6 +44,7 @@ class Feeds:
         if known is None or _order(heartbeat) > _order(known):
             self._latest[heartbeat.id] = heartbeat
             self._horizons.clear()
+            self.revision += 1
 
     def horizon(self, controller_id: str, kind: str) -> Horizon | None:
         """How far records of `kind` about `controller_id` can be relied on; None where no feed covers them."""
@@ -54,6 +57,15 @@ class Feeds:
         """Whether a heartbeat that would settle `instant` may still come: its feed keeps its promise at `now`."""
         horizons = (self.horizon(controller, kind) for controller in controllers for kind in kinds)
         return any(each is not None and each.complete_until <= instant and now < each.fresh_until for each in horizons)
+
+    def promise(self, controller_id: str, kind: str) -> int | None:
+        """How late a record may come at most (microseconds): as its quickest source promises; None where none does."""
+        lags = [
+            feed.max_lag_seconds
+            for feed in self._latest.values()
+            if kind in feed.covers and feed.controller_id in (None, controller_id) and not _retired(feed)
+        ]
+        return min(lags) * SECOND if lags else None
 
     def latest(self) -> tuple[FeedRecord, ...]:
         """The latest heartbeat of each feed, by id."""
@@ -93,3 +105,18 @@ def _retired(feed: FeedRecord) -> bool:
 def _order(feed: FeedRecord) -> tuple[object, ...]:
     # The whole content last: two heartbeats that differ must have one winner, in whatever order they come.
     return (feed.valid_from, feed.record_version, feed.complete_until, feed.record_id, feed.to_json())
+
+
+def moves(
+    before: Mapping[str, Horizon | None], now: Mapping[str, Horizon | None]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The stretch in which feeds came further, and the one in which they fell back; none ends before it begins."""
+    ahead, back = [NEVER, -NEVER], [NEVER, -NEVER]
+    for kind, after in now.items():
+        old, new = before[kind] or (-NEVER, -NEVER), after or (-NEVER, -NEVER)
+        for old_bound, new_bound in zip(old, new, strict=True):
+            if old_bound == new_bound:
+                continue
+            span = ahead if new_bound > old_bound else back
+            span[0], span[1] = min(span[0], old_bound, new_bound), max(span[1], old_bound, new_bound)
+    return (ahead[0], ahead[1]), (back[0], back[1])

@@ -37,7 +37,8 @@ def column_type(shape: Mapping[str, Any]) -> pl.DataType:
     return SCALARS[shape["type"]]
 
 
-def _columns(*kinds: type[Message]) -> dict[str, pl.DataType]:
+def columns_of(*kinds: type[Message]) -> dict[str, pl.DataType]:
+    """The columns of messages of some kinds: the fields of all of them, each of one type wherever it stands."""
     found: dict[str, pl.DataType] = {}
     for kind in kinds:
         shapes = kind.model_json_schema()["properties"]
@@ -48,11 +49,11 @@ def _columns(*kinds: type[Message]) -> dict[str, pl.DataType]:
 
 
 MATCH_COLUMNS: Mapping[str, pl.DataType] = {
-    name: dtype for name, dtype in _columns(MatchEvent).items() if name != "kind"
+    name: dtype for name, dtype in columns_of(MatchEvent).items() if name != "kind"
 }
 """The columns of a frame of match events; there is one kind, so it is no column."""
 
-ENCOUNTER_COLUMNS: Mapping[str, pl.DataType] = _columns(AccessOutcome, HumanReview, Disclosure)
+ENCOUNTER_COLUMNS: Mapping[str, pl.DataType] = columns_of(AccessOutcome, HumanReview, Disclosure)
 """The columns of a frame of encounters of any kind: the fields of all kinds, null where a kind has none."""
 
 

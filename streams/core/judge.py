@@ -85,15 +85,18 @@ class Verdicts:
         for rule, counts in self.counts().items():
             if not counts[Outcome.UNDETERMINED]:
                 continue
-            if rule.column in self.failed:
-                found[rule, Unknown.RULE_FAILED.value] = counts[Outcome.UNDETERMINED]
-                continue
-            open_cases = self.cases.filter(self.outcomes[rule.column] == Outcome.UNDETERMINED.value)
-            instruments = "perhaps_excused_rules" in open_cases.columns
-            reasons = open_cases.select(_reason(rule, instruments)).to_series().value_counts()
-            for reason, count in reasons.iter_rows():
+            for reason, count in self.reasons(rule)["reason"].value_counts().iter_rows():
                 found[rule, reason] += count
         return found
+
+    def reasons(self, rule: Rule) -> pl.DataFrame:
+        """The rows (`index`) of the cases that a rule left undetermined, each with its `reason`."""
+        index = (self.outcomes[rule.column] == Outcome.UNDETERMINED.value).arg_true().alias("index")
+        if rule.column in self.failed:
+            return index.to_frame().with_columns(reason=pl.lit(Unknown.RULE_FAILED.value))
+        open_cases = self.cases[index]
+        reasons = open_cases.select(_reason(rule, "perhaps_excused_rules" in open_cases.columns)).to_series()
+        return pl.DataFrame([index, reasons])
 
     def reason(self, rule: Rule, row: Mapping[str, object]) -> str:
         """Why one undetermined case is; the same reason that `undetermined` counts."""

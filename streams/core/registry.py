@@ -56,17 +56,21 @@ class Registry:
         self.changes: list[tuple[str, str]] = []
         """Kind and controller of every record that changed something, in the order in which they came."""
 
-    def add(self, record: RegistryRecord, recorded_at: int | None = None) -> None:
-        """Take a record in that was recorded at an instant (microseconds); the same record again changes nothing."""
+    def add(self, record: RegistryRecord, recorded_at: int | None = None) -> int | None:
+        """Take a record in that was recorded at an instant (microseconds); the same record again changes nothing.
+
+        Gives the first instant at which an answer may differ now; None where none does, or only a feed has moved.
+        """
         if isinstance(record, FeedRecord):
             self.feeds.add(record)
-            return
+            return None
         timeline = self._things.setdefault(record.key, Timeline())
         statement = _statement(record)
-        changed = timeline.add(statement)
+        since = timeline.change(statement)
         if isinstance(record, ExceptionRecord | AuthorityRecord):
             instrument = self._instruments.setdefault(record.key, Instrument())
-            changed = instrument.add(statement, statement.valid_from if recorded_at is None else recorded_at) or changed
+            acted = instrument.add(statement, statement.valid_from if recorded_at is None else recorded_at)
+            since = -NEVER if acted and since is None else since
         self._owned[record.kind, owner_of(record)].add(record.id)  # type: ignore[attr-defined]
         if isinstance(record, NoticeRecord | AssessmentRecord):
             for purpose_id in record.purpose_ids:
@@ -75,10 +79,11 @@ class Registry:
             self._papers[record.kind, record.about].add(record.id)
         if record.key in self._unreadable:
             self._unreadable.discard(record.key)
-            changed = True
-        self.revision += changed
-        if changed:
+            since = -NEVER
+        if since is not None:
+            self.revision += 1
             self.changes.append((record.kind, owner_of(record)))  # type: ignore[attr-defined]
+        return since
 
     def mark_unreadable(self, key: str) -> None:
         """Remember that the newest record of `key` cannot be read, so that the thing is unknown until replaced."""

@@ -93,7 +93,7 @@ class Trial:
             return "more than one event", None
         if kind is not rule.kind:
             return f"a {kind.value}, which the rule does not judge", None
-        cases = assemble(_frame(kind, message), kind, self.views)
+        cases = assemble(_frame(kind, message), kind, self.views, self.book.facts_of(kind))
         verdicts = judge(cases, kind, self.book)
         (row,) = verdicts.cases.to_dicts()
         columns, oracle = Outcome(verdicts.outcomes[rule.column][0]), judge_row(rule, row)
@@ -103,7 +103,7 @@ class Trial:
 
     def _enter(self, kind: CaseKind, message: Message) -> str | None:
         """Enter a case for the duty, by columns; gives what is wrong where the interpreter says something else."""
-        cases = assemble(_frame(kind, message), kind, self.views)
+        cases = assemble(_frame(kind, message), kind, self.views, self.book.facts_of(kind))
         (row,) = cases.to_dicts()
         entered = {entry.role.name: entry.case for entry in entries(cases, kind, self.book)}
         for rule, role in self.book.roles.items():

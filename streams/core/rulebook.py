@@ -12,14 +12,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, pairwise
+from typing import Any
 
 from streams.core import calendar
 from streams.core.canonical import to_sql
 from streams.core.compiler import compile_rule
 from streams.core.document import fit, read_document
 from streams.core.facts import FACTS, CaseKind
+from streams.core.instant import NEVER
 from streams.core.pack import PackShape
 from streams.core.rule import (
     AnyRule,
@@ -127,6 +129,27 @@ def of_rules(rules: Sequence[AnyRule], packs: Iterable[str] | None = None) -> Ru
         duties,
         {rule: role for duty in duties for rule, role in entry_rules(duty)},
     )
+
+
+def as_of(book: Rulebook, instant: int) -> Rulebook:
+    """The law of one instant, for events of any time: what was in force then, and nothing else."""
+    held = [rule for rule in book.every() if rule.from_instant <= instant < rule.until_instant]
+    return of_rules([_of_all_time(rule) for rule in held], book.packs)
+
+
+def _of_all_time(rule: AnyRule) -> AnyRule:
+    """A rule without dates, and so what it asks of cases."""
+    free: dict[str, Any] = {"from_instant": 0, "until_instant": NEVER}
+    match rule:
+        case WindowRule():
+            asked = {"counts": rule.counts, "unless": rule.unless}
+            free |= {name: None if each is None else replace(each, **free) for name, each in asked.items()}
+        case DeadlineRule():
+            free["opens"] = tuple(
+                clause if clause.case is None else replace(clause, case=replace(clause.case, **free))
+                for clause in rule.opens
+            )
+    return replace(rule, **free)
 
 
 def _digest(rules: Iterable[AnyRule]) -> str:

@@ -81,6 +81,8 @@ class Claim(NamedTuple):
 
 GIVEN, WITHDRAWN, ENROLLED, RESTRICTED = "consent_given", "consent_withdrawn", "enrolment", "restriction"
 Own = list[Statement[Claim]]
+Stretches = tuple[list[int], list[int]]
+"""First instants, and what holds from each."""
 Asked = Mapping[str, tuple[str, ...]]
 """By kind of record, the fields that duties ask of it."""
 
@@ -161,7 +163,7 @@ class History(Statements[Claim]):
         super().__init__()
         self.unreadable = False
         self._only: Statement[Claim] | None = None
-        self._segments: dict[tuple[str, str | None], tuple[list[int], list[int]]] | None = None
+        self._segments: dict[tuple[str, str | None], Stretches] | None = None
 
     def changed(self) -> None:
         """Forget the states computed so far; a record came in."""
@@ -179,7 +181,8 @@ class History(Statements[Claim]):
             self._segments = {}
         segments = self._segments.get((controller_id, purpose_id))
         if segments is None:
-            segments = self._segments[controller_id, purpose_id] = self._cut(histories, controller_id, purpose_id)
+            segments = self.stretches(histories, controller_id, purpose_id)
+            self._segments[controller_id, purpose_id] = segments
         starts, states = segments
         return states[bisect_right(starts, instant) - 1]
 
@@ -191,6 +194,32 @@ class History(Statements[Claim]):
         if since:
             return [each.record_id for each in since if instant < each.valid_until]
         return [each.record_id for each in begun if each.valid_from == last and each.content.withdraws(purpose_id)]
+
+    def withdrawn_at(self, controller_id: str, purpose_id: str | None, instant: int) -> int | None:
+        """The latest withdrawal of consent to a purpose up to an instant, in microseconds; None where there is none."""
+        begun = (each for each in self._towards(controller_id) if each.valid_from <= instant)
+        return max((each.valid_from for each in begun if each.content.withdraws(purpose_id)), default=None)
+
+    def consent_ends(self) -> list[int]:
+        """The ends (microseconds) of the consents that have one and were not withdrawn before it, a value a purpose."""
+        found: list[int] = []
+        for each in self:
+            if each.content.kind == GIVEN and each.valid_until != NEVER:
+                own = self._towards(each.content.controller_id)
+                for purpose_id in each.content.purposes:
+                    withdrawn = (other.valid_from for other in own if other.content.withdraws(purpose_id))
+                    if not any(each.valid_from <= at < each.valid_until for at in withdrawn):
+                        found.append(each.valid_until)
+        return found
+
+    def near_consent_edge(self, controller_id: str, instant: int, skew: int) -> bool:
+        """Whether a consent or a withdrawal begins or ends within `skew` microseconds of an instant."""
+        return any(
+            abs(edge - instant) <= skew
+            for each in self._towards(controller_id)
+            if each.content.kind in (GIVEN, WITHDRAWN)
+            for edge in (each.valid_from, each.valid_until)
+        )
 
     def enrolment_records(self, controller_id: str, instant: int) -> list[str]:
         """The id of the enrolment that tells the age at an instant."""
@@ -207,7 +236,8 @@ class History(Statements[Claim]):
     def _towards(self, controller_id: str) -> Own:
         return [statement for statement in self if statement.content.controller_id == controller_id]
 
-    def _cut(self, histories: Histories, controller_id: str, purpose_id: str | None) -> tuple[list[int], list[int]]:
+    def stretches(self, histories: Histories, controller_id: str, purpose_id: str | None) -> Stretches:
+        """First instants of the stretches on which one state holds, and the states; not kept."""
         if self.unreadable:
             return [-NEVER], [histories.intern(State(why=Unknown.RECORD_UNREADABLE))]
         if self.conflicting:
@@ -276,22 +306,27 @@ class Histories:
         self.states: list[State] = [State()]
         self._ids: dict[State, int] = {self.states[NOTHING_KNOWN]: NOTHING_KNOWN}
 
-    def add(self, record: SubjectRecord) -> None:
-        """Take a record in; a readable record of a person ends an unreadable one."""
+    def add(self, record: SubjectRecord) -> int | None:
+        """Take a record in; a readable record of a person ends an unreadable one.
+
+        Gives the first instant at which an answer about the person may differ now; None where none does.
+        """
         history = self._by_ref.get(record.subject_ref)
         if history is None:
             history = self._by_ref[record.subject_ref] = History()
         claim = claim_of(record, self._asked)
         claim = self._claims.setdefault(claim, claim)
         until = NEVER if record.valid_until is None else micros(record.valid_until)
-        changed = history.add(
+        since = history.change(
             Statement(record.record_id, record.record_version, micros(record.valid_from), claim, until)
         )
-        if changed or history.unreadable:
-            history.unreadable = False
+        if history.unreadable:
+            history.unreadable, since = False, -NEVER
+        if since is not None:
             history.changed()
             if claim.kind in self._asked:
                 self._changes[record.subject_ref] = None
+        return since
 
     def mark_unreadable(self, subject_ref: str) -> None:
         """Remember that the newest record of a person cannot be read."""
@@ -309,6 +344,11 @@ class Histories:
         """The index into `states` that holds; NOTHING_KNOWN where no record is known."""
         history = self._by_ref.get(subject_ref)
         return NOTHING_KNOWN if history is None else history.state_at(self, controller_id, purpose_id, instant)
+
+    def consent_ends(self, subject_ref: str) -> list[int]:
+        """The ends of a person's consents that run out, in microseconds."""
+        history = self._by_ref.get(subject_ref)
+        return [] if history is None else history.consent_ends()
 
     def take_changes(self) -> list[str]:
         """The persons of whom a kind of record that duties ask has changed since this was asked."""

@@ -55,6 +55,15 @@ class Statements(Generic[Content]):
         self._by_id[statement.record_id] = statement
         return True
 
+    def change(self, statement: Statement[Content]) -> int | None:
+        """Take a statement in; the first instant at which an answer may differ now, None where nothing changed."""
+        known, doubtful = self._by_id.get(statement.record_id), self.conflicting
+        if not self.add(statement):
+            return None
+        if doubtful or self.conflicting:
+            return -NEVER
+        return statement.valid_from if known is None else min(statement.valid_from, known.valid_from)
+
     @property
     def conflicting(self) -> bool:
         """Whether some record has two contents in its highest version."""

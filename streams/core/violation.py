@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 from schemas.verdict import Obligation as ObligationMessage
 from schemas.verdict import Violation
-from streams.core.case import COMBINATION, Views
+from streams.core.case import COMBINATION, SUBJECT_SOURCES, Views
 from streams.core.context import Combination, Context, index_at
 from streams.core.facts import FACTS, Source
 from streams.core.instant import micros, moment_of
@@ -24,6 +25,7 @@ from streams.core.interpreter import interpret
 from streams.core.judge import Outcome, Verdicts
 from streams.core.obligation import Obligation, Status
 from streams.core.rule import Rule
+from streams.core.subject_history import Histories
 from streams.core.window import Window
 
 ID_SCHEME = "1"
@@ -53,7 +55,7 @@ def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
         revision=rule.revision,
         level=rule.level,
         standing="what_if" if rule.standing == "what_if" else "in_force",
-        excused_by=_excused_by(rule, row, views) if excused else (),
+        excused_by=excused_by(rule, row, _context(row, views)) if excused else (),
         event_id=row["event_id"],
         event_version=row["event_version"],
         event_kind=verdicts.kind.value,
@@ -64,40 +66,58 @@ def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
         purpose_id=row["purpose_id"],
         subject_ref=row["subject_ref"],
         deciding_records=deciding_records(rule, row, views),
+        boundary=True if _at_boundary(rule, row, views) else None,
     )
 
 
-def _excused_by(rule: Rule, row: dict[str, Any], views: Views) -> tuple[str, ...]:
+def _at_boundary(rule: Rule, row: dict[str, Any], views: Views) -> bool:
+    """Whether a rule asks for consent and the event lies within the skew of the clocks of an edge of one."""
+    history = None if row["subject_ref"] is None else views.histories.history(row["subject_ref"])
+    if history is None or all(FACTS[name].source is not Source.CONSENT for name in rule.facts):
+        return False
+    return history.near_consent_edge(row["controller_id"], micros(row["occurred_at"]), views.skew)
+
+
+def excused_by(rule: Rule, row: Mapping[str, Any], context: Context) -> tuple[str, ...]:
     """The names of the rule's exceptions that hold, and the exception records that cover the case."""
     named = [each.name for each in rule.excuses if interpret(each.condition.root, row) is True]
-    papers = _context(row, views).excused_by.get(rule.id, ()) if rule.excusable else ()
+    papers = context.excused_by.get(rule.id, ()) if rule.excusable else ()
     return (*named, *(f"exception:{paper}" for paper in papers))
 
 
-def _context(row: dict[str, Any], views: Views) -> Context:
+def _context(row: Mapping[str, Any], views: Views) -> Context:
     segments = views.contexts.segments(views.registry, Combination(*(row[name] for name in COMBINATION)))
     return views.contexts.rows[index_at(segments, micros(row["occurred_at"]))]
 
 
-def deciding_records(rule: Rule, row: dict[str, Any], views: Views) -> tuple[str, ...]:
+def deciding_records(rule: Rule, row: Mapping[str, Any], views: Views) -> tuple[str, ...]:
     """The ids of the records in force behind the facts that a rule asks of a case, sorted."""
-    sources = {FACTS[name].source for name in rule.facts}
-    if rule.jurisdictions:
-        sources.add(Source.SITE)
-    if rule.controller_types:
-        sources.add(Source.CONTROLLER)
-    instant = micros(row["occurred_at"])
-    context = _context(row, views)
+    return records_behind(rule, row, _context(row, views), views.histories)
+
+
+def records_behind(rule: Rule, row: Mapping[str, Any], context: Context, histories: Histories) -> tuple[str, ...]:
+    """The same, of a case whose context is known; `row` needs its person, controller, purpose and instant alone."""
+    sources = _sources(rule)
     found = {record for source in sources for record in context.records.get(source, ())}
     found |= {record for name in rule.facts for record in context.attested.get(name, ())}
     found |= set(context.excused_by.get(rule.id, ()) if rule.excusable else ())
-    return tuple(sorted(found | set(_subject_records(sources, row, views, instant))))
+    return tuple(sorted(found | set(_subject_records(sources, row, histories))))
 
 
-def _subject_records(sources: Collection[Source], row: dict[str, Any], views: Views, instant: int) -> Iterator[str]:
-    history = None if row["subject_ref"] is None else views.histories.history(row["subject_ref"])
+@lru_cache(maxsize=4_096)
+def _sources(rule: Rule) -> frozenset[Source]:
+    """The sources whose records decide what a rule says."""
+    selecting = [(rule.jurisdictions, Source.SITE), (rule.controller_types, Source.CONTROLLER)]
+    return frozenset({FACTS[name].source for name in rule.facts} | {source for named, source in selecting if named})
+
+
+def _subject_records(sources: frozenset[Source], row: Mapping[str, Any], histories: Histories) -> Iterator[str]:
+    if sources.isdisjoint(SUBJECT_SOURCES) or row["subject_ref"] is None:
+        return
+    history = histories.history(row["subject_ref"])
     if history is None:
         return
+    instant = micros(row["occurred_at"])
     if Source.CONSENT in sources:
         yield from history.consent_records(row["controller_id"], row["purpose_id"], instant)
     if Source.ENROLMENT in sources:

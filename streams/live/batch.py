@@ -5,6 +5,8 @@ Rules:
 2. What a batch causes is a function of the records and the views; offsets order it.
 3. A misplaced event goes once to the partition of its key, with its origin; one that comes misplaced with an origin
    is a rejection, so that nothing circles.
+4. A corrected event whose key has changed leaves a copy, as a note, on the partition of its previous key: what was told
+   there of the version before it is taken back. A note is not judged.
 """
 
 from __future__ import annotations
@@ -21,25 +23,23 @@ import polars as pl
 from schemas.contract import Contract, ContractError, Reason
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH
-from schemas.topics import TopicName
+from schemas.topics import ORIGIN, TopicName
 from schemas.verdict import Rejection
-from streams.core.case import Views, assemble
+from streams.core.chamber import Opinion
+from streams.core.clock import ahead
 from streams.core.decode import Decoded, decode, decode_encounters
 from streams.core.docket import holder_of, restarts
-from streams.core.entry import Entry, entries
-from streams.core.facts import CaseKind
-from streams.core.judge import Verdicts, judge
+from streams.core.entry import Entry
 from streams.core.partition import partitions_of
-from streams.core.rule import Rule
-from streams.core.rulebook import Rulebook
-from streams.core.violation import violations
+from streams.core.told import EventKey
 from streams.live.docket_log import tallies
 from streams.live.outbox import Outgoing
+from streams.live.plan import Plan
 from streams.live.run import LogRecord, Run
 from streams.live.topic_names import TopicNames
 
-ORIGIN = "consentinel-origin"
-"""Header of a forwarded record: `topic/partition/offset` of where it was found."""
+SUPERSEDED = "consentinel-superseded"
+"""Header of a note: `topic/partition/offset` of the newer version of an event that was told of on this partition."""
 
 KEY_BYTES_MAX = 3_000
 """A longer key is not copied: it would not fit a rejection, and what a piece of it is cannot be told."""
@@ -57,26 +57,36 @@ class Batch:
     outgoing: list[Outgoing] = field(default_factory=list)
     refused: Counter[Reason] = field(default_factory=Counter)
     forwarded: int = 0
+    notes: list[tuple[EventKey, int, int]] = field(default_factory=list)
+    """Events whose newer version lies elsewhere: key, that version, and the row of the note."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a batch led to: verdicts by kind of case, and the violations to write."""
-
-    verdicts: tuple[Verdicts, ...]
-    outgoing: tuple[Outgoing, ...]
-    violations: Mapping[Rule, int]
-
-
-def open_batch(run: Run, topic: TopicName, names: TopicNames, partitions: int) -> Batch:
+def open_batch(run: Run, topic: TopicName, plan: Plan) -> Batch:
     """Decode a run and set apart what is not judged here."""
+    names, partitions = plan.names, plan.partitions
     values = [record.value for record in run.records]
     decoded = decode(values) if topic is TopicName.MATCHES else decode_encounters(values)
     batch = Batch(run, topic, decoded, decoded.frame)
     for refusal in decoded.refused:
         _reject(batch, names, run.records[refusal.row], refusal.error)
+    recorded = pl.Series("recorded_at", [record.timestamp * 1_000 for record in run.records], dtype=pl.Int64)
+    batch.frame = batch.frame.with_columns(recorded.gather(batch.frame["row"]))
+    _reject_future(batch, names, plan.future_seconds)
     _forward(batch, names, partitions)
+    _note_previous(batch, partitions)
     return batch
+
+
+def _reject_future(batch: Batch, names: TopicNames, tolerance: float) -> None:
+    """Reject the events that lie beyond their append time: a clock is wrong, and no record can be looked up by it."""
+    frame, records = batch.frame, batch.run.records
+    if frame.is_empty():
+        return
+    future = ahead(frame["occurred_at"], frame["recorded_at"].cast(pl.Datetime("us")), tolerance)
+    for row in frame["row"].filter(future).to_list():
+        expected = f"occurred_at: expected at most {tolerance:g} s after the broker took the record"
+        _reject(batch, names, records[row], ContractError(Reason.IN_FUTURE, expected))
+    batch.frame = frame.filter(~future) if future.any() else frame
 
 
 def _forward(batch: Batch, names: TopicNames, partitions: int) -> None:
@@ -89,6 +99,11 @@ def _forward(batch: Batch, names: TopicNames, partitions: int) -> None:
     rows = batch.frame["row"].filter(away).to_list()
     for row, key, home in zip(rows, keys.filter(away).to_list(), homes.filter(away).to_list(), strict=True):
         record = batch.run.records[row]
+        if any(name == SUPERSEDED for name, _ in record.headers):
+            event = batch.frame.row(by_predicate=pl.col("row") == row, named=True)
+            named = EventKey(event["controller_id"], event["event_id"])
+            batch.notes.append((named, event["event_version"], row))
+            continue
         if any(name == ORIGIN for name, _ in record.headers):
             expected = f"expected partition {home} of {partitions} for the key of the event"
             _reject(batch, names, record, ContractError(Reason.FORWARDED_TWICE, expected))
@@ -99,6 +114,21 @@ def _forward(batch: Batch, names: TopicNames, partitions: int) -> None:
         batch.outgoing.append(Outgoing(batch.run.topic, home, key.encode(), record.value or b"", headers))
         batch.forwarded += 1
     batch.frame = batch.frame.filter(~away)
+
+
+def _note_previous(batch: Batch, partitions: int) -> None:
+    """Leave a note where the previous key of a corrected event belongs, if that is another partition."""
+    if batch.frame["previous_key"].null_count() == batch.frame.height:
+        return
+    moved = batch.frame.filter(pl.col("previous_key").is_not_null()).select("row", "previous_key")
+    homes = partitions_of(moved["previous_key"], partitions).to_list()
+    for (row, key), home in zip(moved.iter_rows(), homes, strict=True):
+        if home != batch.run.partition:
+            record = batch.run.records[row]
+            origin = f"{batch.run.topic}/{batch.run.partition}/{record.offset}".encode()
+            batch.outgoing.append(
+                Outgoing(batch.run.topic, home, key.encode(), record.value or b"", ((SUPERSEDED, origin),))
+            )
 
 
 def _reject(batch: Batch, names: TopicNames, record: LogRecord, error: ContractError) -> None:
@@ -121,27 +151,14 @@ def _reject(batch: Batch, names: TopicNames, record: LogRecord, error: ContractE
     batch.refused[error.reason] += 1
 
 
-def judge_batch(batch: Batch, rulebook: Rulebook, views: Views, names: TopicNames, partitions: int) -> Judged:
-    """Judge every event of a batch; violations and entered cases come in the order of offsets, then of rules."""
-    entered: list[Entry] = []
-    verdicts: list[Verdicts] = []
-    found: list[tuple[int, Outgoing]] = []
-    counts: Counter[Rule] = Counter()
-    for kind, frame in _by_kind(batch).items():
-        cases = assemble(frame, kind, views, rulebook.facts_of(kind))
-        said = judge(cases, kind, rulebook)
-        verdicts.append(said)
-        entered.extend(entries(cases, kind, rulebook))
-        rows = cases["row"]
-        for index, rule, violation in violations(said, views):
-            key = violation.violation_id.encode()
-            outgoing = Outgoing(names[TopicName.VIOLATIONS], batch.run.partition, key, violation.to_json())
-            found.append((rows[index], outgoing))
-            counts[rule] += 1
-    found.sort(key=lambda each: each[0])
-    entered.sort(key=lambda each: each.row)
-    written = (*(outgoing for _, outgoing in found), *tallies(_latest(entered), names, partitions))
-    return Judged(tuple(verdicts), written, counts)
+def outgoing(opinion: Opinion, partition: int, plan: Plan) -> list[Outgoing]:
+    """What is to be written of what a chamber said: changes of violations in their order, and the cases it entered."""
+    topic = plan.names[TopicName.VIOLATIONS]
+    said = [
+        Outgoing(topic, partition, each.message.violation_id.encode(), each.message.to_json()) for each in opinion.said
+    ]
+    entered = sorted(opinion.entered, key=lambda each: each.row)
+    return [*said, *tallies(_latest(entered), plan.names, plan.partitions)]
 
 
 def _latest(entered: Sequence[Entry]) -> Sequence[Entry]:
@@ -152,20 +169,3 @@ def _latest(entered: Sequence[Entry]) -> Sequence[Entry]:
         idle = restarts(duty, case.what)
         last[(duty.column, case.what, holder_of(duty, case), case.known) if idle else number] = entry
     return list(last.values())
-
-
-def _by_kind(batch: Batch) -> Mapping[CaseKind, pl.DataFrame]:
-    if batch.frame.is_empty():
-        return {}
-    if batch.topic is TopicName.MATCHES:
-        return {CaseKind.MATCH: batch.frame}
-    kinds = batch.frame["kind"].unique(maintain_order=True).to_list()
-    return {CaseKind(kind): batch.frame.filter(pl.col("kind") == kind) for kind in kinds}
-
-
-def span(batch: Batch) -> tuple[Sequence[str], int] | None:
-    """The controllers of a batch and its latest instant (microseconds); None where nothing is to be judged."""
-    if batch.frame.is_empty():
-        return None
-    latest = batch.frame.select(pl.col("occurred_at").dt.epoch("us").max()).item()
-    return batch.frame["controller_id"].unique().to_list(), latest

@@ -27,6 +27,7 @@ from schemas.verdict import OBLIGATION
 from streams.core.docket import Docket, Standing
 from streams.core.obligation import Obligation, Status
 from streams.core.partition import partition_of
+from streams.core.violation import violation_of
 from streams.live.docket_log import breaches, enter, memories, remember, stored_tallies
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader
@@ -218,7 +219,9 @@ class Duties:
             if isinstance(standing, Obligation):
                 self._recorder.obligation(standing.rule, standing.status.value)
             if standing.status is Status.BREACHED:
+                breach = violation_of(standing)
                 self._recorder.violation(standing.rule)
+                self._recorder.site_violations(breach.controller_id, breach.site_id, standing.rule)
 
     def _gauge(self) -> None:
         """Tell of how many duties and windows nothing can be said, and why."""

@@ -1,96 +1,68 @@
 """The pipeline: from a run of records to acknowledged violations and a committed offset, a task a partition.
 
 Rules:
-1. decode -> forward -> wait for heartbeats in flight -> assemble and judge -> deliver -> only then commit. A crash
-   before the last step repeats the batch, and the repeat is byte-identical.
-2. A partition is opened when the views are warm for it; others go on meanwhile.
-3. A revocation cancels the partition's task; after it nothing of the old generation is delivered or committed.
-4. Nothing is swallowed: an error that waiting mends is tried again, any other ends the process before it commits.
+1. decode -> forward -> assemble and judge -> hold what a record in flight may change -> deliver the rest -> only then
+   commit, below the earliest case that is held. A crash before the last step repeats the batch.
+2. A partition is opened when the views are warm for it and the span of its memory is recalled; others go on meanwhile.
+3. Beside its batches each partition has a look, many times a second: what was held, and what late records have touched.
+   One turn a partition keeps what is told of a violation in order.
+4. A revocation cancels the partition's tasks; after it nothing of the old generation is delivered or committed.
+5. Nothing is swallowed: an error that waiting mends is tried again, any other ends the process before it commits.
 
-Until single cases are held (docs/decisions/0007-a-batch-waits-for-heartbeats.md), a whole batch waits for the
-heartbeats that would settle it, at most `hold_seconds` after it was recorded. Receipts belong between `deliver` and
-`finished`.
+Receipts belong between `deliver` and `finished`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from math import inf
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic, time
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import polars as pl
 import structlog
 from faust.types import TP
 
 from schemas.topics import TopicName
+from schemas.verdict import Cause, Violation
 from streams.core.blind_spot import BlindSpots
-from streams.core.case import KINDS
+from streams.core.chamber import Chamber, Opinion
+from streams.core.facts import CaseKind, Unknown
+from streams.core.instant import NEVER
+from streams.core.judge import Outcome
+from streams.core.withdrawal import since_withdrawal
 from streams.errors import DeliveryError
-from streams.live.batch import Batch, Judged, judge_batch, open_batch, span
+from streams.live.batch import Batch, open_batch, outgoing
 from streams.live.duties import Duties
 from streams.live.judging_thread import JudgingThread
 from streams.live.outbox import Outbox
 from streams.live.plan import Plan
 from streams.live.run import Run
+from streams.live.share import Offsets, Share
+from streams.live.takeover import Recollection
 from streams.live.views import LiveViews
 from streams.metrics.catalogue import CommitResult, Lane
 from streams.metrics.recorder import Recorder, Stage
 
-HEARTBEAT_POLL_SECONDS = 0.05
+LOOK_SECONDS = 0.05
+"""How often is looked at what was held or touched: well within the second in which a correction is told."""
 FINISH_SECONDS = 5.0
 """How long a worker that is told to end may work on: well within the ten seconds that a supervisor usually grants."""
-HEARTBEAT_KINDS = tuple(sorted({kind for kinds in KINDS.values() for kind in kinds}))
 
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
 
 
-class Offsets(Protocol):
-    """The consumer's side of the pipeline: what `streams.live.transport.RunConsumer` offers."""
-
-    @property
-    def generation(self) -> int | None:
-        """The generation of the present assignment."""
-
-    def open(self, tp: TP, *, generation: int | None = None) -> bool:
-        """Let a cold partition flow."""
-
-    def release(self, run: Run) -> bool:
-        """Give back the place of a finished run."""
-
-    async def commit_next(self, offsets: dict[TP, int], *, generation: int | None = None) -> bool:
-        """Commit next offsets; False when refused."""
-
-
-@dataclass(slots=True)
-class Share:
-    """One owned partition: its queue, its task, and how far it is finished and committed."""
-
-    tp: TP
-    generation: int
-    queue: asyncio.Queue[Run]
-    task: asyncio.Task[None] | None = None
-    finished: int | None = None
-    recorded: float | None = None
-    """When the broker took the last record that is finished, in seconds since 1970."""
-    committed: int | None = None
-    warm: bool = False
-    at_work: bool = False
-    leaving: bool = False
-
-
 class Pipeline:
     """All shares of one worker."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each is a part of the worker, and a test may give another
         self,
         *,
         plan: Plan,
         views: LiveViews,
+        recollection: Recollection,
         duties: Duties | None = None,
         thread: JudgingThread,
         outbox: Outbox,
@@ -100,6 +72,7 @@ class Pipeline:
     ) -> None:
         self._plan = plan
         self._views = views
+        self._recollection = recollection
         self._duties = duties
         self._thread = thread
         self._outbox = outbox
@@ -110,6 +83,8 @@ class Pipeline:
         self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
         self._blind_spots = BlindSpots()
         self.progress_at = monotonic()
+        self.heard: dict[str, float] = {}
+        """When the broker took the last event of each device that was judged here, in seconds since 1970."""
 
     # -- what the worker calls ----------------------------------------------------------------------------------------
 
@@ -125,7 +100,12 @@ class Pipeline:
         if generation is None:
             return
         for tp in sorted(owned):
-            share = Share(tp, generation, asyncio.Queue())
+            views = self._views.of(tp.partition)
+            assert views is not None, "a share is worked only while its partition is kept"
+            plan = self._plan
+            span = round(plan.memory_seconds * 1e6)
+            chamber = Chamber(plan.rulebook, views, span=span, bytes_max=plan.memory_bytes)
+            share = Share(tp, generation, asyncio.Queue(), chamber)
             self._shares[tp] = share
             share.task = asyncio.create_task(self._work(share), name=f"{tp.topic}/{tp.partition}")
             share.task.add_done_callback(self._ended)
@@ -134,10 +114,12 @@ class Pipeline:
     async def revoked(self, tps: Iterable[TP]) -> None:
         """Give partitions back: stop their tasks, and commit what is finished while that is still allowed."""
         shares = [share for tp in tps if (share := self._shares.get(tp)) is not None]
-        tasks = [share.task for share in shares if share.task is not None]
+        tasks = [task for share in shares for task in (share.task, share.looks) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for share in shares:
+            self._thread.hand(self._views.detach, share.tp.partition, share.chamber)
         await self._commit(shares)
         for share in shares:
             self._shares.pop(share.tp, None)
@@ -184,7 +166,8 @@ class Pipeline:
         reached: list[float | None] = []
         for share in self._shares.values():
             behind = lag(share.tp)
-            idle = share.warm and not share.at_work and share.queue.empty() and behind == 0
+            quiet = share.held is None and not share.at_work and share.queue.empty()
+            idle = share.warm and quiet and behind == 0
             reached.append(now if idle else share.recorded)
         known = [each for each in reached if each is not None]
         return min(known) if known and len(known) == len(reached) else None
@@ -202,30 +185,81 @@ class Pipeline:
 
     async def _work(self, share: Share) -> None:
         await self._views.warm(share.tp.partition)
+        await self._thread.run(self._views.attach, share.tp.partition, share.chamber)
+        await self._recall(share)
         share.warm = True
         self._count_shares()
         if not self._consumer().open(share.tp, generation=share.generation):
             return
         log.info("partition_live", topic=share.tp.topic, partition=share.tp.partition)
+        share.looks = asyncio.create_task(self._look_for_ever(share), name=f"looks of {share.tp.partition}")
+        share.looks.add_done_callback(self._ended)
         while not share.leaving:
             run = await share.queue.get()
             share.at_work = True
-            await self._through(run)
-            share.finished = run.next_offset
-            share.recorded = run.records[-1].timestamp / 1_000
+            while share.chamber.held_bytes > self._plan.held_bytes:  # noqa: ASYNC110 -- a hold has no event
+                await asyncio.sleep(LOOK_SECONDS)
+            await self._through(share, run)
             share.at_work = False
             self.progress_at = monotonic()
             self._consumer().release(run)
 
-    async def _through(self, run: Run) -> None:
-        """Take one run all the way to acknowledged output."""
+    async def _recall(self, share: Share) -> None:
+        """Judge the span of the memory again before the partition goes live, and tell what has changed since."""
+        while (position := self._consumer().next_offset(share.tp)) is None:  # noqa: ASYNC110 -- Faust has no event
+            await asyncio.sleep(LOOK_SECONDS)
+        violations = TP(self._plan.names[TopicName.VIOLATIONS], share.tp.partition)
+        topic, plan = self._topics[share.tp.topic], self._plan
+
+        async def learn(told: Sequence[Violation], until: int) -> None:
+            await self._thread.run(_learn, share.chamber, topic, told, until)
+
+        async for run in self._recollection.of(share.tp, violations, position, learn):
+            batch = await self._thread.run(open_batch, run, topic, plan)
+            opinion = await self._thread.run(_judge, share.chamber, batch, -NEVER, -NEVER, "reconciled")
+            opinion.verdicts.clear()  # they were counted when they were first given
+            opinion.entered.clear()
+            opinion.duplicates = 0
+            await self._tell(share, opinion)
+
+    async def _through(self, share: Share, run: Run) -> None:
+        """Take one run to acknowledged output, but for what is held."""
         topic = self._topics[run.topic]
-        plan = self._plan
-        batch = await self._timed(Stage.DECODE, self._thread.run(open_batch, run, topic, plan.names, plan.partitions))
-        await self._await_heartbeats(batch)
-        judged = await self._timed(Stage.JUDGE, self._thread.run(self._judge, batch))
-        await self._timed(Stage.EMIT, self._outbox.deliver([*batch.outgoing, *judged.outgoing]))
-        await self._thread.run(self._record, batch, judged)
+        batch = await self._timed(Stage.DECODE, self._thread.run(open_batch, run, topic, self._plan))
+        async with share.turn:
+            heard = await self._views.heard()
+            recorded = run.records[-1].timestamp
+            # A broker whose clock is ahead must not make the hold longer.
+            due = min(recorded * 1_000, round(time() * 1e6)) + round(self._plan.hold_seconds * 1e6)
+            due = due if self._plan.hold_seconds else -NEVER
+            judging = self._thread.run(_judge, share.chamber, batch, due, heard, "judged")
+            opinion = await self._timed(Stage.JUDGE, judging)
+            await self._timed(Stage.EMIT, self._outbox.deliver(batch.outgoing))
+            await self._tell(share, opinion)
+            await self._thread.run(self._record_batch, batch)
+            share.through = (run.next_offset, recorded / 1_000)
+            await self._note_held(share)
+
+    async def _look_for_ever(self, share: Share) -> None:
+        """Tell what was held as soon as it can be said, and what late records change."""
+        while True:
+            if not share.chamber.busy:
+                await asyncio.sleep(LOOK_SECONDS)
+            async with share.turn:
+                heard = await self._views.heard()
+                opinion = await self._thread.run(share.chamber.look, heard)
+                if opinion:
+                    await self._tell(share, opinion)
+                if share.held is not None:
+                    await self._note_held(share)
+
+    async def _tell(self, share: Share, opinion: Opinion) -> None:
+        await self._outbox.deliver(outgoing(opinion, share.tp.partition, self._plan))
+        await self._thread.run(self._record, share, opinion)
+
+    async def _note_held(self, share: Share) -> None:
+        held = await self._thread.run(share.chamber.earliest_held)
+        share.held = None if held is None else (held[0], held[1] / 1e6)
 
     async def _timed(self, stage: Stage, work: Awaitable[Result]) -> Result:
         began = monotonic()
@@ -233,53 +267,64 @@ class Pipeline:
         self._recorder.took(stage, monotonic() - began)
         return result
 
-    def _judge(self, batch: Batch) -> Judged:
-        views = self._views.of(batch.run.partition)
-        assert views is not None, "a share is worked only while its partition is kept"
-        return judge_batch(batch, self._plan.rulebook, views, self._plan.names, self._plan.partitions)
+    # -- counting -----------------------------------------------------------------------------------------------------
 
-    async def _await_heartbeats(self, batch: Batch) -> None:
-        """Wait while a heartbeat that would settle the batch may come, at most the hold after it was recorded.
-
-        That none came is known only when both logs are read so far: a worker that was frozen, cut off, or has just
-        taken over finds old events and old views, and must not hold the silence of its own ears for that of a source.
-        """
-        reach = span(batch)
-        began, heard = time(), inf
-        # A broker whose clock is ahead must not make the hold longer.
-        recorded = min(batch.run.records[-1].timestamp / 1_000, began)
-        while reach is not None:
-            controllers, latest = reach
-            outlook = await self._views.outlook(controllers, HEARTBEAT_KINDS, latest, round(time() * 1e6))
-            if outlook.settled:
-                return
-            until = recorded + self._plan.hold_seconds if outlook.awaited else recorded
-            read = time() - outlook.unread_seconds >= min(until, began)
-            heard = min(heard, monotonic()) if read else inf
-            # What has come by then may still wait for the records that it vouches for.
-            if time() >= until and heard < outlook.pending_since:
-                return
-            await asyncio.sleep(HEARTBEAT_POLL_SECONDS)
-
-    def _record(self, batch: Batch, judged: Judged) -> None:
-        """Count a batch whose output is acknowledged."""
-        recorder, topic, now = self._recorder, batch.topic, time()
-        recorder.judged(topic, batch.frame.height)
+    def _record_batch(self, batch: Batch) -> None:
+        """Count the records of a batch that are not judged, now that its output is acknowledged."""
+        recorder, topic = self._recorder, batch.topic
         recorder.forwarded(topic, batch.forwarded)
+        recorder.superseded(topic, len(batch.notes))
         recorder.lane(Lane.FAST, batch.decoded.fast)
         recorder.lane(Lane.CONTRACT, batch.decoded.contract)
         for reason, count in batch.refused.items():
             recorder.rejected(topic, reason, count)
-        for verdicts in judged.verdicts:
+
+    def _record(self, share: Share, opinion: Opinion) -> None:
+        """Count what was said and is acknowledged."""
+        recorder, topic, now = self._recorder, self._topics[share.tp.topic], time()
+        views = self._views.of(share.tp.partition)
+        assert views is not None, "a share is worked only while its partition is kept"
+        for verdicts in opinion.verdicts:
+            recorder.judged(topic, verdicts.cases.height)
             recorder.verdicts(verdicts)
             for spot in self._blind_spots.see(verdicts):
                 log.info("blind_spot", rule=spot.rule_id, device=spot.device_id, fact=spot.fact, supply=spot.supply)
-            recorder.since_event(now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6)
-        recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
-        for rule, count in judged.violations.items():
-            recorder.violation(rule, count)
-        recorded = pl.Series([record.timestamp for record in batch.run.records], dtype=pl.Float64)
-        recorder.since_recorded(now - recorded.gather(batch.frame["row"]) / 1e3)
+            recorder.site_events(Counter(verdicts.cases.select("controller_id", "site_in_force").iter_rows()))
+            recorder.since_withdrawal(since_withdrawal(verdicts.cases, views))
+            waited = now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6
+            recorder.since_event(waited, verdicts.cases["event_id"])
+            recorder.since_recorded(now - verdicts.cases["recorded_at"] / 1e6)
+            self._hear(verdicts.cases)
+        if opinion.verdicts:
+            recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
+        recorder.judged(topic, opinion.duplicates + opinion.in_conflict.total())
+        recorder.duplicates(opinion.duplicates)
+        recorder.repeats(opinion.repeats)
+        for kind, count in opinion.in_conflict.items():
+            for rule in self._plan.rulebook.of_kind(kind):
+                recorder.outcome(rule, Outcome.UNDETERMINED, count)
+                recorder.undetermined(rule, Unknown.CONFLICT, count)
+        for each in opinion.said:
+            recorder.told(each.rule, each.message, first=each.first)
+
+    def gauge(self) -> None:
+        """Tell how much is held and remembered now."""
+        chambers = [share.chamber for share in self._shares.values()]
+        recorder = self._recorder
+        recorder.held(
+            cases=sum(each.held_cases for each in chambers), size_bytes=sum(each.held_bytes for each in chambers)
+        )
+        recorder.memory(
+            cases=sum(each.memory.cases for each in chambers), size_bytes=sum(each.size_bytes for each in chambers)
+        )
+        for each in chambers:
+            recorder.deferred(each.take_deferred())
+
+    def _hear(self, cases: pl.DataFrame) -> None:
+        """Remember when the broker took the last event of each device."""
+        latest = cases.group_by("device_id").agg(pl.col("recorded_at").max() / 1e6)
+        for device_id, last in latest.iter_rows():
+            self.heard[device_id] = max(last, self.heard.get(device_id, 0.0))
 
     def _count_shares(self) -> None:
         live = sum(share.warm for share in self._shares.values())
@@ -304,3 +349,19 @@ class Pipeline:
         if taken:
             for share in shares:
                 share.committed = due.get(share.tp, share.committed)
+
+
+def _judge(chamber: Chamber, batch: Batch, due: int, heard: int, cause: Cause) -> Opinion:
+    """Judge a batch, and what its notes tell of events that were judged here before."""
+    opinion = chamber.enter(batch.frame, due=due, heard=heard, first_offset=batch.run.first_offset, cause=cause)
+    for key, version, row in batch.notes:
+        opinion.said.extend(chamber.supersede(key, version, row).said)
+    return opinion
+
+
+def _learn(chamber: Chamber, topic: TopicName, told: Sequence[Violation], until: int) -> None:
+    """Remember what was told of the events of one topic."""
+    for message in told:
+        if (message.event_kind == CaseKind.MATCH.value) == (topic is TopicName.MATCHES):
+            chamber.learn(message)
+    chamber.log_until = until

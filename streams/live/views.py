@@ -19,42 +19,37 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from math import inf
-from time import monotonic
-from typing import NamedTuple, get_args
+from time import monotonic, time
+from typing import get_args
 
 import polars as pl
 
 from schemas.contract import ContractError
-from schemas.registry import REGISTRY, FeedRecord
-from schemas.subject import SUBJECT, SubjectRecord
+from schemas.registry import REGISTRY, FeedRecord, RegistryRecord
+from schemas.subject import SUBJECT, ConsentGiven, ConsentWithdrawn, SubjectRecord
 from schemas.topics import TopicName
 from schemas.vocabulary import SubjectKind
-from streams.core.case import Views
+from streams.core.arrival import Arrival
+from streams.core.case import SKEW, Views
+from streams.core.chamber import Chamber
+from streams.core.consent_end import ConsentEnds
 from streams.core.expiry import Expiry, expiries
+from streams.core.instant import NEVER, micros
 from streams.core.partition import partitions_of
+from streams.core.registry import owner_of
 from streams.core.subject_history import Asked, Histories
+from streams.core.watch import Post, Site, posts, sites
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader
 from streams.live.run import LogRecord
 from streams.metrics.recorder import Recorder
+from streams.metrics.site_metric import ConsentChange
 
 VOUCH_SECONDS = 0.05
 SUBJECT_KINDS: frozenset[str] = frozenset(get_args(SubjectKind))
+CONSENT_CHANGES = {ConsentGiven: ConsentChange.GIVEN, ConsentWithdrawn: ConsentChange.WITHDRAWN}
 PENDING_MAX = 32
 """Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory."""
-
-
-class Outlook(NamedTuple):
-    """How much is known about an instant: the latest of a batch that waits to be judged."""
-
-    settled: bool
-    """Every record of these kinds about these controllers that tells of the instant is known, or known to be absent."""
-    awaited: bool
-    """A heartbeat that would settle the instant may still come."""
-    unread_seconds: float
-    """So long ago both logs were last read to their ends; what was written since may be unknown here."""
-    pending_since: float
-    """When the first heartbeat came that does not count yet, by the monotonic clock; infinity where none is."""
 
 
 class SubjectReader:
@@ -80,21 +75,31 @@ class LiveViews:
         recorder: Recorder,
         on_failure: Callable[[BaseException], None],
         asked: Asked | None = None,
+        skew: int = SKEW,
+        arrivals_since: int = -NEVER,
     ) -> None:
-        """`asked` names the fields of subject records that duties ask, by kind."""
+        """`asked` names the fields of subject records that duties ask, by kind; `skew` is that of the clocks.
+
+        Of records that the broker took before `arrivals_since` nobody asks when they came.
+        """
         self._new_reader = new_reader
+        self._arrivals_since = arrivals_since
         self._asked = asked
         self._count = partitions
         self._thread = thread
         self._recorder = recorder
         self._on_failure = on_failure
-        self._shared = Views()
+        self._shared = Views(skew=skew)
         self._persons: dict[int, Views] = {}
+        self._ends: dict[int, ConsentEnds] = {}
+        self._ends_told: set[int] = set()
+        """The partitions whose past was passed over: what ran out before the worker was warm is not counted."""
         self._subjects: list[SubjectReader] = []
         self._registry = new_reader(TopicName.REGISTRY)
         self._registry_warm = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[Future[None]] = set()
+        self._chambers: dict[int, list[Chamber]] = {}
         self._heartbeats: list[tuple[float, FeedRecord]] = []
         self._vouched = -inf
         """Up to when heartbeats that came count already; by the monotonic clock."""
@@ -120,6 +125,7 @@ class LiveViews:
         known = {each for reader in self._subjects for each in reader.partitions}
         for lost in known - partitions:
             self._thread.hand(self._persons.pop, lost, None)
+            self._thread.hand(self._ends.pop, lost, None)
         for reader in self._subjects:
             reader.partitions &= partitions
             if not reader.partitions:
@@ -138,6 +144,23 @@ class LiveViews:
         for reader in self._subjects:
             if partition in reader.partitions:
                 await reader.warm.wait()
+
+    def attach(self, partition: int, chamber: Chamber) -> None:
+        """Tell a chamber what changes for its cases. For the judging thread."""
+        self._chambers.setdefault(partition, []).append(chamber)
+
+    def detach(self, partition: int, chamber: Chamber) -> None:
+        """Tell a chamber nothing more. For the judging thread."""
+        kept = [each for each in self._chambers.get(partition, ()) if each is not chamber]
+        self._chambers[partition] = kept
+
+    async def heard(self) -> int:
+        """Up to which instant (microseconds) both logs are read, and count; `-NEVER` before they ever were."""
+        subjects = self._subjects_read()
+        read = min(self._registry.reached_end_at or -inf, subjects)
+        pending = await self._thread.run(self._hear, subjects)
+        age = monotonic() - min(read, pending)
+        return -NEVER if age == inf else round((time() - age) * 1e6)
 
     def of(self, partition: int) -> Views | None:
         """What is known for cases of a partition; None once it was given away. For the judging thread."""
@@ -163,12 +186,15 @@ class LiveViews:
         """How near every exception and authority is to its end."""
         return await self._thread.run(expiries, self._shared.registry, round(now * 1e6))
 
-    async def outlook(self, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int) -> Outlook:
-        """What is known about `instant` at `now` (microseconds), as far as both logs are read."""
-        subjects = self._subjects_read()
-        read = min(self._registry.reached_end_at or -inf, subjects)
-        settled, awaited, pending = await self._thread.run(self._see, subjects, controllers, kinds, instant, now)
-        return Outlook(settled, awaited, monotonic() - read, pending)
+    async def premises(self, now: float) -> tuple[list[Site], list[Post]]:
+        """The sites and devices of the registry whose records are in force."""
+        registry, instant = self._shared.registry, round(now * 1e6)
+        return await self._thread.run(lambda: (list(sites(registry, instant)), list(posts(registry, instant))))
+
+    async def count_expired(self, now: float) -> None:
+        """Count the consents that ran out since this was asked, of the persons that are known to their end."""
+        warm = {partition for each in self._subjects if each.warm.is_set() for partition in each.partitions}
+        await self._thread.run(self._count_expired, warm, round(now * 1e6))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -242,19 +268,22 @@ class LiveViews:
                 self._shared.registry.add(heartbeat)
         self._heartbeats = [each for each in self._heartbeats if each[0] > until]
 
-    def _see(
-        self, read: float, controllers: Sequence[str], kinds: Sequence[str], instant: int, now: int
-    ) -> tuple[bool, bool, float]:
+    def _hear(self, read: float) -> float:
+        """When the first heartbeat came that does not count yet."""
         self._count_heartbeats(read)
-        feeds = self._shared.registry.feeds
-        horizons = (feeds.horizon(controller, kind) for controller in controllers for kind in kinds)
-        settled = all(each is not None and each.complete_until > instant for each in horizons)
-        awaited = not settled and feeds.awaited(controllers, kinds, instant, now)
-        return settled, awaited, min((came for came, _ in self._heartbeats), default=inf)
+        return min((came for came, _ in self._heartbeats), default=inf)
+
+    def _count_expired(self, warm: set[int], now: int) -> None:
+        for partition in warm & self._ends.keys():
+            passed = self._ends[partition].passed(now)
+            if partition in self._ends_told:
+                self._recorder.consent(ConsentChange.EXPIRED, passed)
+        self._ends_told = warm
 
     def _begin(self, partitions: set[int]) -> None:
         for partition in partitions:
             self._persons[partition] = self._shared.beside(Histories(self._asked))
+            self._ends[partition] = ConsentEnds()
 
     def _apply_registry(self, _topic: str, _partition: int, records: Sequence[LogRecord]) -> None:
         came = monotonic()
@@ -268,37 +297,74 @@ class LiveViews:
                 if isinstance(read, FeedRecord) and not SUBJECT_KINDS.isdisjoint(read.covers):
                     self._heartbeats.append((came, read))
                 else:
-                    registry.add(read, record.timestamp * 1_000)
+                    self._add_registry(read, record.timestamp * 1_000)
             except ContractError:
                 key = _text(record.key)
                 self._recorder.unreadable(TopicName.REGISTRY, keyed=key is not None)
                 if key is not None:
                     registry.mark_unreadable(key)
+                    kind, _, thing = key.partition("/")
+                    self._tell_all(kind, thing, -NEVER, None)
+
+    def _add_registry(self, record: RegistryRecord, recorded_at: int) -> None:
+        since = self._shared.registry.add(record, recorded_at)
+        if since is not None:
+            arrival = self._arrived(record, owner_of(record), recorded_at)
+            self._tell_all(record.kind, record.id, since, arrival)  # type: ignore[attr-defined]  # each kind has one
+
+    def _tell_all(self, kind: str, thing: str, since: int, arrival: Arrival | None) -> None:
+        for chambers in self._chambers.values():
+            for chamber in chambers:
+                chamber.thing_changed(kind, thing, since, arrival)
+
+    def _arrived(self, record: RegistryRecord | SubjectRecord, controller_id: str, recorded_at: int) -> Arrival:
+        """Note when a record came; what came long ago cannot correct a case that is remembered."""
+        kind = str(record.kind)  # type: ignore[union-attr]  # each kind has one
+        arrival = Arrival(record.record_id, kind, controller_id, micros(record.valid_from), recorded_at)
+        if recorded_at >= self._arrivals_since:
+            self._shared.arrivals.note(arrival)
+        return arrival
 
     def _apply_subjects(
         self, reader: SubjectReader, _topic: str, _partition: int, records: Sequence[LogRecord]
     ) -> None:
-        self._queue(lambda batch: self._take_subjects(reader.partitions, batch), records)
+        live = reader.warm.is_set()
+        self._queue(lambda batch: self._take_subjects(reader.partitions, batch, live=live), records)
 
-    def _take_subjects(self, kept: set[int], records: Sequence[LogRecord]) -> None:
+    def _take_subjects(self, kept: set[int], records: Sequence[LogRecord], *, live: bool) -> None:
         read: list[SubjectRecord | str] = []
+        came: list[int] = []
         for record in records:
             try:
                 read.append(SUBJECT.read(record.value or b""))
+                came.append(record.timestamp * 1_000)
             except ContractError:
                 key = _text(record.key)
                 self._recorder.unreadable(TopicName.SUBJECTS, keyed=key is not None)
                 if key is not None:
                     read.append(key)
+                    came.append(record.timestamp * 1_000)
         refs = pl.Series([each if isinstance(each, str) else each.subject_ref for each in read], dtype=pl.String)
-        for each, partition in zip(read, partitions_of(refs, self._count).to_list(), strict=True):
+        for each, at, partition in zip(read, came, partitions_of(refs, self._count).to_list(), strict=True):
             views = self._persons.get(partition) if partition in kept else None
             if views is None:
                 continue
             if isinstance(each, str):
                 views.histories.mark_unreadable(each)
-            else:
-                views.histories.add(each)
+                self._tell(partition, each, -NEVER, None)
+                continue
+            before = views.histories.consent_ends(each.subject_ref)
+            since = views.histories.add(each)
+            if since is not None and (at >= self._arrivals_since or self._chambers.get(partition)):
+                self._tell(partition, each.subject_ref, since, self._arrived(each, each.controller_id, at))
+            self._ends[partition].change(before, views.histories.consent_ends(each.subject_ref))
+            # What was written before the worker was warm happened before its counters began.
+            if live and (change := CONSENT_CHANGES.get(type(each))) is not None:
+                self._recorder.consent(change)
+
+    def _tell(self, partition: int, subject_ref: str, since: int, arrival: Arrival | None) -> None:
+        for chamber in self._chambers.get(partition, ()):
+            chamber.person_changed(subject_ref, since, arrival)
 
 
 def _text(key: bytes | None) -> str | None:

@@ -29,6 +29,7 @@ from schemas.topics import TopicName
 from streams.core.expiry import Expiry, Stage
 from streams.core.instant import moment_of
 from streams.core.rulebook import Rulebook
+from streams.core.watch import state_of
 from streams.errors import ConsentinelError
 from streams.live.broker_wait import partitions_of_broker
 from streams.live.duties import Duties
@@ -39,6 +40,7 @@ from streams.live.outbox import Outbox
 from streams.live.pipeline import Pipeline
 from streams.live.plan import Plan
 from streams.live.run import RunSettings
+from streams.live.takeover import Recollection
 from streams.live.topic_names import TopicNames
 from streams.live.transport import RunApp, RunConsumer, run_topic
 from streams.live.views import LiveViews
@@ -49,6 +51,8 @@ from streams.settings import Settings
 
 EXIT_FAILED = 70
 GAUGE_SECONDS = 1.0
+PREMISES_SECONDS = 5.0
+"""How often sites and devices are counted: as often as the shortest usual scrape asks."""
 FETCH_BYTES = 4 * 1024 * 1024
 """Bytes a partition in one fetch: a run of some thousand records; with Faust's 1 MiB the columns stay short."""
 GARBAGE_THRESHOLDS = (20_000, 20, 50)
@@ -59,6 +63,8 @@ ANSWER_MS = 15_000
 """How long one request to write may stay without an answer; then the same records are sent again."""
 FRESH_SECONDS = 5.0
 """A view that has not reached the end of its log for so long is not fresh, however warm it once was."""
+ARRIVALS_SPANS = 24
+"""So many spans of the memory back it is kept when a record came: a worker may have been down for a day."""
 SOURCES = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 
 log = structlog.get_logger(__name__)
@@ -75,6 +81,9 @@ def fail(error: BaseException) -> NoReturn:
 
 class WorkerApp(RunApp):
     """The Faust app of one worker; everything else hangs on its start and stop."""
+
+    _listening_since: float | None = None
+    """Since when this worker hears everything that comes, in seconds since 1970."""
 
     def __init__(self, settings: Settings, rulebook: Rulebook, partitions: int) -> None:
         self.settings = settings
@@ -107,6 +116,9 @@ class WorkerApp(RunApp):
             recorder=self.recorder,
             on_failure=fail,
             asked=rulebook.asked(),
+            skew=round(settings.skew_seconds * 1e6),
+            # A record that came before every case that can be remembered corrects none.
+            arrivals_since=round((time() - ARRIVALS_SPANS * settings.memory_seconds) * 1e6),
         )
         plan = Plan(
             rulebook=rulebook,
@@ -114,6 +126,10 @@ class WorkerApp(RunApp):
             partitions=partitions,
             hold_seconds=settings.hold_seconds,
             commit_seconds=settings.commit_interval_seconds,
+            future_seconds=settings.future_seconds,
+            memory_seconds=settings.memory_seconds,
+            memory_bytes=settings.memory_bytes,
+            held_bytes=settings.max_queued_bytes,
         )
         self._plan = plan
         self.pipeline: Pipeline | None = None
@@ -170,6 +186,11 @@ class WorkerApp(RunApp):
         self.pipeline = Pipeline(
             plan=self._plan,
             views=self.views,
+            recollection=Recollection(
+                self.settings.broker,
+                span_seconds=self.settings.memory_seconds,
+                bytes_max=self.settings.memory_bytes,
+            ),
             duties=self.duties,
             thread=self.thread,
             outbox=self._outbox,
@@ -231,6 +252,7 @@ class WorkerApp(RunApp):
         return monotonic() - self.pipeline.progress_at
 
     async def _gauge_for_ever(self) -> None:
+        premises_at = -PREMISES_SECONDS
         while True:
             await asyncio.sleep(GAUGE_SECONDS)
             missing = self.missing()
@@ -240,10 +262,26 @@ class WorkerApp(RunApp):
                 known = sum(each or 0 for each in behind)
                 self.recorder.view(topic, lag_records=known, fresh=all(self._fresh(reader) for reader in readers))
             self.recorder.feeds(await self.views.feeds_behind(time()))
+            if self.pipeline is not None:
+                await self.thread.run(self.pipeline.gauge)
             self._tell_expiries(await self.views.expiries(time()))
+            if monotonic() - premises_at >= PREMISES_SECONDS:
+                premises_at = monotonic()
+                await self._tell_premises(listening=not missing)
             for tp in self.pipeline.tps() if self.pipeline is not None else ():
                 if (lag := self._lag(tp)) is not None:
                     self.recorder.lag(self._bare(tp.topic), tp.partition, lag)
+
+    async def _tell_premises(self, *, listening: bool) -> None:
+        """Count sites and devices; how long a device is silent counts from when this worker began to listen."""
+        now = time()
+        self._listening_since = (self._listening_since or now) if listening else None
+        since, until = self._listening_since or now, self._judged_until(now)
+        heard = self.pipeline.heard if self.pipeline is not None else {}
+        await self.views.count_expired(now)
+        sites, posts = await self.views.premises(now)
+        states = [state_of(post, heard=heard.get(post.device_id), since=since, until=until) for post in posts]
+        self.recorder.premises(sites, zip(posts, states, strict=True))
 
     def _tell_expiries(self, found: list[Expiry]) -> None:
         """Count instruments by stage, and say once of each that it is about to end or has ended."""
@@ -315,9 +353,7 @@ def run_worker(settings: Settings) -> int:
         log.info("settings", says=line)
     log.info("rulebook", digest=rulebook.digest[:12], rules=len(rulebook.rules), packs=list(rulebook.packs))
     app = new_app(settings, rulebook, partitions_of_broker(settings, new_recorder(rulebook)))
-    worker = faust.Worker(
-        app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
-    )
+    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # It would draw on the standard output, which a log shipper reads line by line.
     try:
         worker.execute_from_commandline()

@@ -15,9 +15,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 
 from streams.alerting.alert_group import GroupState
 from streams.metrics import catalogue
-from streams.metrics.catalogue import Metric, NotificationResult
+from streams.metrics.catalogue import NotificationResult
 from streams.metrics.distribution import Distribution
 from streams.metrics.exposition import exposition
+from streams.metrics.metric import Metric
 
 
 class AlertRecorder:

@@ -9,34 +9,26 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import get_args
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
-from schemas.vocabulary import Level
+from schemas.verdict import Cause
 from streams.alerting.alert_group import GroupState
 from streams.core.expiry import Stage
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome
-
-PREFIX = "consentinel"
-OTHER = "other"
-"""The label value for whatever is not on the list."""
+from streams.metrics.metric import LEVEL, STANDING, Label, Metric, counter, gauge, histogram
+from streams.metrics.replay_metric import REPLAY_METRICS
+from streams.metrics.site_metric import (
+    SITE_METRICS,
+)
 
 FEEDS_MAX = 200
 """So many feeds have a series of their own; the rest share `other`."""
 PARTITIONS_MAX = 1_000
 """Partitions from this number on share `other`."""
-
-
-class MetricType(StrEnum):
-    """The types of the exposition format."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
 
 
 class EventOutcome(StrEnum):
@@ -45,6 +37,8 @@ class EventOutcome(StrEnum):
     JUDGED = "judged"
     REJECTED = "rejected"
     FORWARDED = "forwarded"
+    SUPERSEDED = "superseded"
+    """A note that a newer version of an event lies on another partition."""
 
 
 class Lane(StrEnum):
@@ -76,41 +70,6 @@ class NotificationResult(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A label and what its value may be: one of `values`, or, where there are none, what `source` says."""
-
-    name: str
-    values: tuple[str, ...]
-    source: str
-
-    def fit(self, value: str) -> str:
-        """The value if it is on the closed list, else `other`."""
-        return str(value) if value in self.values else OTHER
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One line of the catalogue; `name` has neither prefix nor `_total`."""
-
-    name: str
-    type: MetricType
-    labels: tuple[Label, ...]
-    unit: str
-    help: str
-    buckets: tuple[float, ...] = ()
-
-    @property
-    def full_name(self) -> str:
-        """The name as it is exposed and queried."""
-        return f"{PREFIX}_{self.name}" + ("_total" if self.type is MetricType.COUNTER else "")
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """The labels' names, in order."""
-        return tuple(label.name for label in self.labels)
-
-
 EVENT_TOPICS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORD_TOPICS = (TopicName.SUBJECTS, TopicName.REGISTRY)
 LOG_TOPICS = (*RECORD_TOPICS, TopicName.TALLIES, TopicName.OBLIGATIONS)
@@ -128,141 +87,176 @@ _BATCH = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 _VERDICT = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.25, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 
 
-def _counter(name: str, unit: str, text: str, *labels: Label) -> Metric:
-    return Metric(name, MetricType.COUNTER, labels, unit, text)
-
-
-def _gauge(name: str, unit: str, text: str, *labels: Label) -> Metric:
-    return Metric(name, MetricType.GAUGE, labels, unit, text)
-
-
-def _histogram(name: str, text: str, buckets: tuple[float, ...]) -> Metric:
-    return Metric(name, MetricType.HISTOGRAM, (), "seconds", text, buckets)
-
-
-EVENTS = _counter(
+EVENTS = counter(
     "events",
     "records",
     "Records read from the topics of events, by what became of them; each is counted once.",
     EVENT_TOPIC,
     Label("outcome", tuple(EventOutcome), "closed"),
 )
-CASES = _counter(
+CASES = counter(
     "cases", "cases", "Cases judged: an event with everything in force.", Label("kind", tuple(CaseKind), "closed")
 )
-VERDICTS = _counter(
+VERDICTS = counter(
     "verdicts",
     "verdicts",
     "Verdicts by rule and outcome; each rule says one thing of each case of its kind.",
     RULE_ID,
     Label("outcome", tuple(outcome.word for outcome in Outcome), "closed"),
 )
-BLIND_SPOTS = _gauge(
+BLIND_SPOTS = gauge(
     "blind_spots",
     "blind spots",
     "Facts that a device never delivers, by the rule that asks; the journal names device, fact and what to supply.",
     RULE_ID,
 )
-INSTRUMENTS = _gauge(
+INSTRUMENTS = gauge(
     "instruments",
     "instruments",
     "Exceptions and authorities that have begun, by how near their end is; `expiring` is within two weeks.",
     Label("kind", ("exception", "authority"), "closed"),
     Label("stage", tuple(Stage), "closed"),
 )
-OBLIGATIONS = _counter(
+OBLIGATIONS = counter(
     "obligations",
     "duties",
     "Duties that were opened, fulfilled in time, or breached, as written to the log of duties.",
     RULE_ID,
     Label("status", ("open", "fulfilled", "breached"), "closed"),
 )
-DUTIES_UNDETERMINED = _gauge(
+DUTIES_UNDETERMINED = gauge(
     "duties_undetermined",
     "duties",
     "Duties and windows of which nothing can be said yet, by rule and reason; one that is none has no series.",
     RULE_ID,
     Label("reason", tuple(Unknown), "closed"),
 )
-# No label `site`: sites come from the registry, so their list is neither closed nor known when the series are laid out
-# at zero, and a site of few people narrows down who is meant. Which site it was is in the violation itself.
-VIOLATIONS = _counter(
+# No label `site_id` here: sites come from the registry, so their list is neither closed nor known when the series are
+# laid out at zero; and rule by site together would be thousands of series that narrow down who is meant where few
+# people come. What a site tells is in `site_violations`, by level alone; which site it was is in the violation itself.
+VIOLATIONS = counter(
     "violations",
     "violations",
     "Violations that the broker acknowledged; `what_if` is a draft or a rule in shadow, and never pages.",
     RULE_ID,
-    Label("level", get_args(Level), "closed; the level of the rule"),
-    Label("standing", ("in_force", "what_if"), "closed; the standing of the rule"),
+    LEVEL,
+    STANDING,
 )
-UNDETERMINED = _counter(
+UNDETERMINED = counter(
     "undetermined",
     "verdicts",
     "Verdicts left undetermined, by rule and by why a fact is unknown.",
     RULE_ID,
     Label("reason", tuple(Unknown), "closed"),
 )
-REJECTIONS = _counter(
+REJECTIONS = counter(
     "rejections",
     "records",
     "Records that are no message of the contract, by reason; their place is on the topic of rejections.",
     READ_TOPIC,
     Label("reason", tuple(Reason), "closed"),
 )
-FORWARDED = _counter(
+FORWARDED = counter(
     "forwarded", "records", "Records found on the wrong partition and sent once to the right one.", EVENT_TOPIC
 )
-UNREADABLE = _counter(
+UNREADABLE = counter(
     "unreadable_records",
     "records",
     "Consent and registry records that cannot be read; one with a key makes that key unknown, one without pages.",
     LOG_TOPIC,
     Label("keyed", ("true", "false"), "closed"),
 )
-LANES = _counter(
+LANES = counter(
     "lane_records",
     "records",
     "Records decoded, by lane; many in the lane of the contract make a worker slow.",
     Label("lane", tuple(Lane), "closed"),
 )
-COMMITS = _counter(
+COMMITS = counter(
     "commits",
     "commits",
     "Commits of offsets, by how they ended; refused ones are repeated by the next owner.",
     Label("result", tuple(CommitResult), "closed"),
 )
 
-DECODE_SECONDS = _histogram("decode_seconds", "Time to decode one batch.", _BATCH)
-JUDGE_SECONDS = _histogram("judge_seconds", "Time to assemble and judge the cases of one batch.", _BATCH)
-EMIT_SECONDS = _histogram("emit_seconds", "Time until the broker acknowledged what one batch caused.", _BATCH)
-EVENT_TO_VERDICT = _histogram(
+# -- time: what late records and corrected events change --------------------------------------------------------------
+
+RETRACTIONS = counter(
+    "retractions",
+    "violations",
+    "Violations taken back: a record came that undoes them, no later than its source promises, or the event was "
+    "corrected.",
+    RULE_ID,
+    LEVEL,
+    STANDING,
+)
+CONTESTED = counter(
+    "contested",
+    "violations",
+    "Violations that a record would undo which came later than its source promises: nobody acquits himself afterwards.",
+    RULE_ID,
+    LEVEL,
+    STANDING,
+)
+CORRECTIONS = counter(
+    "corrections",
+    "violations",
+    "Changes of violations that were told before, or were not, by what led to them.",
+    Label("cause", tuple(cause for cause in get_args(Cause) if cause != "judged"), "closed"),
+)
+DEFERRED = counter(
+    "deferred",
+    "records",
+    "Records and corrected events that reach back beyond the memory; a replay settles the cases that they touch.",
+)
+BOUNDARY = counter(
+    "boundary",
+    "violations",
+    "Violations whose match lies within the clocks' skew of the edge of a consent, so that either clock may be wrong.",
+)
+REPEATS = counter(
+    "repeats",
+    "violations",
+    "Violations that the log held already when a worker took a partition over; they are not written again.",
+)
+DUPLICATES = counter("duplicates", "records", "Events that came again, in a version and with a content known before.")
+HELD_CASES = gauge("held_cases", "cases", "Cases kept back because a record in flight may undo a violation of theirs.")
+HELD_BYTES = gauge("held_bytes", "bytes", "Bytes of the runs whose cases are kept back.")
+MEMORY_CASES = gauge("memory_cases", "cases", "Cases that can still be corrected.")
+MEMORY_BYTES = gauge("memory_bytes", "bytes", "Bytes that these cases take in columns.")
+
+DECODE_SECONDS = histogram("decode_seconds", "Time to decode one batch.", _BATCH)
+JUDGE_SECONDS = histogram("judge_seconds", "Time to assemble and judge the cases of one batch.", _BATCH)
+EMIT_SECONDS = histogram("emit_seconds", "Time until the broker acknowledged what one batch caused.", _BATCH)
+EVENT_TO_VERDICT = histogram(
     "event_to_verdict_seconds", "From the event in the world to its verdict; below zero counts as zero.", _VERDICT
 )
-RECORDED_TO_VERDICT = _histogram(
+RECORDED_TO_VERDICT = histogram(
     "recorded_to_verdict_seconds", "From the broker's append time of the event to its verdict.", _VERDICT
 )
 
-VIEW_LAG = _gauge(
+VIEW_LAG = gauge(
     "view_lag_records", "records", "Records of a log that the worker's view has not taken in yet.", RECORD_TOPIC
 )
-VIEW_FRESH = _gauge("view_fresh", "0 or 1", "1 while a fetch reached the end of the log within seconds.", RECORD_TOPIC)
-CONSUMER_LAG = _gauge(
+VIEW_FRESH = gauge("view_fresh", "0 or 1", "1 while a fetch reached the end of the log within seconds.", RECORD_TOPIC)
+CONSUMER_LAG = gauge(
     "consumer_lag_records",
     "records",
     "Records of an owned partition that are not judged yet.",
     EVENT_TOPIC,
     PARTITION,
 )
-PARTITIONS = _gauge(
+PARTITIONS = gauge(
     "partitions", "partitions", "Partitions owned, by state.", Label("state", tuple(PartitionState), "closed")
 )
-WARM = _gauge("warm", "0 or 1", "1 when the views were read to their end and the worker judges.")
-FEED_BEHIND = _gauge(
+WARM = gauge("warm", "0 or 1", "1 when the views were read to their end and the worker judges.")
+FEED_BEHIND = gauge(
     "feed_behind_seconds",
     "seconds",
     "How long ago a feed's promise ran out; 0 while it holds. Of the feeds under `other`, the worst.",
     FEED,
 )
-RULEBOOK_INFO = _gauge(
+RULEBOOK_INFO = gauge(
     "rulebook_info",
     "1",
     "The rulebook that is loaded: digest, number of rules, packs.",
@@ -270,40 +264,40 @@ RULEBOOK_INFO = _gauge(
     Label("rules", (), "the rulebook that is loaded"),
     Label("packs", (), "the rulebook that is loaded"),
 )
-BUILD_INFO = _gauge("build_info", "1", "The version that runs.", Label("version", (), "the distribution"))
-START_TIME = _gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")
+BUILD_INFO = gauge("build_info", "1", "The version that runs.", Label("version", (), "the distribution"))
+START_TIME = gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")
 
 # -- the alerts process -----------------------------------------------------------------------------------------------
 
 RECEIVER = Label("receiver", (), "the destinations of the settings: their kind and a number")
 _DELIVERY = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
-NOTIFICATIONS = _counter(
+NOTIFICATIONS = counter(
     "notifications",
     "notifications",
     "Notifications by receiver and how they ended; what is posted again to keep an alert firing is none.",
     RECEIVER,
     Label("result", tuple(NotificationResult), "closed"),
 )
-NOTIFICATION_FAILURES = _counter(
+NOTIFICATION_FAILURES = counter(
     "notification_failures",
     "tries",
     "Tries that a receiver did not take: it could not be reached, was busy, or refused. Most are tried again.",
     RECEIVER,
 )
-NOTIFICATION_SECONDS = _histogram(
+NOTIFICATION_SECONDS = histogram(
     "notification_seconds", "From the broker's append time of a violation to its delivery.", _DELIVERY
 )
-ALERT_GROUPS = _gauge(
+ALERT_GROUPS = gauge(
     "alert_groups",
     "groups",
     "Alert groups (rule, controller, site, severity) by state.",
     Label("state", tuple(GroupState), "closed"),
 )
-ALERTS_LAG = _gauge(
+ALERTS_LAG = gauge(
     "alerts_lag_records", "records", "Records of the log of violations that some receiver was not told of yet."
 )
-STORM = _gauge("storm", "0 or 1", "1 while so much is to be told that some receiver gets summaries.")
+STORM = gauge("storm", "0 or 1", "1 while so much is to be told that some receiver gets summaries.")
 
 ALERT_METRICS: tuple[Metric, ...] = (
     NOTIFICATIONS,
@@ -330,6 +324,18 @@ WORKER_METRICS: tuple[Metric, ...] = (
     UNREADABLE,
     LANES,
     COMMITS,
+    RETRACTIONS,
+    CONTESTED,
+    CORRECTIONS,
+    DEFERRED,
+    BOUNDARY,
+    REPEATS,
+    DUPLICATES,
+    HELD_CASES,
+    HELD_BYTES,
+    MEMORY_CASES,
+    MEMORY_BYTES,
+    *SITE_METRICS,
     DECODE_SECONDS,
     JUDGE_SECONDS,
     EMIT_SECONDS,
@@ -347,4 +353,4 @@ WORKER_METRICS: tuple[Metric, ...] = (
 )
 """What a worker serves."""
 
-CATALOGUE: tuple[Metric, ...] = (*WORKER_METRICS, *ALERT_METRICS)
+CATALOGUE: tuple[Metric, ...] = (*WORKER_METRICS, *ALERT_METRICS, *REPLAY_METRICS)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 
-from streams.metrics.catalogue import CATALOGUE, OTHER, Label, Metric
+from streams.metrics.catalogue import CATALOGUE
+from streams.metrics.metric import OTHER, Label, Metric
 
 HEAD = f"""# Metrics
 
 This page is written by `python -m streams.metrics.page` from `streams/metrics/catalogue.py`.
 
 - A worker serves these at `/metrics`, as Prometheus text or, where the scraper asks for it, as OpenMetrics. Those about
-  alerts are served by `consentinel alerts`, and only by it.
+  alerts are served by `consentinel alerts`, and only by it; those about a replay stand in the file that
+  `consentinel rules diff --metrics FILE` writes.
 - Every series whose label values are known (each rule, outcome, reason and topic) is there at zero from the start.
 - A label value that is on no list becomes `{OTHER}`.
 - No label names a person, an event, a record or a device.

@@ -4,72 +4,39 @@ Rules:
 1. Every series with a closed list of values is there at zero from the start, for every rule of the rulebook: an alert
    on a rate can tell "nothing happened" from "nobody counted".
 2. Nobody hands a label over as a free text: arguments are words of closed lists, rules of the rulebook, numbers. What
-   is on no list becomes `other`; a person never becomes a label.
-3. A record read from a topic of events is counted by exactly one of `judged`, `rejected` and `forwarded`.
+   is on no list becomes `other`; a person never becomes a label. An exemplar names an event.
+3. A record read from a topic of events is counted by exactly one of `judged`, `rejected`, `forwarded` and `superseded`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
-from typing import Protocol
 
 import polars as pl
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from schemas.contract import Reason
 from schemas.topics import TopicName
-from schemas.vocabulary import Level
+from schemas.verdict import Violation
 from streams.core.discretion import names_somebody
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
-from streams.metrics import catalogue
-from streams.metrics.catalogue import OTHER, WORKER_METRICS, Metric, MetricType
-from streams.metrics.distribution import Distribution
+from streams.core.watch import DeviceState, Post, Site
+from streams.metrics import catalogue, site_metric
+from streams.metrics.bounded import Bounded
+from streams.metrics.catalogue import WORKER_METRICS
+from streams.metrics.counted import CountedRule, CountedRulebook
+from streams.metrics.distribution import Distribution, exemplar_of
 from streams.metrics.exposition import exposition
+from streams.metrics.metric import LEVEL, OTHER, STANDING, Label, Metric, MetricType
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,64}")
-
-
-class CountedRule(Protocol):
-    """What is asked of a rule; a `streams.core.rulebook.Rule` is one."""
-
-    @property
-    def id(self) -> str:
-        """The rule's id, as in its pack."""
-
-    @property
-    def level(self) -> Level:
-        """How grave a violation is."""
-
-    @property
-    def standing(self) -> str:
-        """`in_force` or `what_if`."""
-
-
-class CountedRulebook(Protocol):
-    """What is asked of a rulebook; a `streams.core.rulebook.Rulebook` is one."""
-
-    @property
-    def rules(self) -> Sequence[CountedRule]:
-        """The rules that judge one case each."""
-
-    @property
-    def duties(self) -> Sequence[CountedRule]:
-        """The rules that no single case decides."""
-
-    @property
-    def digest(self) -> str:
-        """The digest over everything that can change a verdict."""
-
-    @property
-    def packs(self) -> tuple[str, ...]:
-        """The names of the packs."""
 
 
 class Stage(StrEnum):
@@ -106,6 +73,8 @@ class Recorder:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._distributions: dict[str, Distribution] = {}
+        self._places = Bounded(site_metric.SITES_MAX, 2)
+        self._controllers = Bounded(site_metric.CONTROLLERS_MAX, 1)
         for metric in WORKER_METRICS:
             self._build(metric)
             self._lay_out(metric, rulebook)
@@ -129,6 +98,10 @@ class Recorder:
         """Records that were sent on to the partition of their key."""
         self._count(catalogue.FORWARDED, count, topic)
         self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.FORWARDED)
+
+    def superseded(self, topic: TopicName, count: int = 1) -> None:
+        """Records that only tell of a newer version elsewhere."""
+        self._count(catalogue.EVENTS, count, topic, catalogue.EventOutcome.SUPERSEDED)
 
     def lane(self, lane: catalogue.Lane, count: int) -> None:
         """Records that were decoded in one lane."""
@@ -157,9 +130,9 @@ class Recorder:
         """Verdicts of one rule that a missing fact left undetermined; they are counted by `outcome` as well."""
         self._count(catalogue.UNDETERMINED, count, rule.id, reason)
 
-    def violation(self, rule: CountedRule, count: int = 1) -> None:
-        """Violations of one rule that the broker acknowledged."""
-        self._count(catalogue.VIOLATIONS, count, rule.id, rule.level, rule.standing)
+    def violation(self, rule: CountedRule, count: int = 1, *, event_id: str | None = None) -> None:
+        """Violations of one rule that the broker acknowledged; the event of one of them is the exemplar."""
+        self._count(catalogue.VIOLATIONS, count, rule.id, rule.level, rule.standing, event_id=event_id)
 
     def obligation(self, rule: CountedRule, status: str, count: int = 1) -> None:
         """Duties of one rule that were opened, fulfilled or breached, as the broker acknowledged."""
@@ -183,15 +156,108 @@ class Recorder:
         for kind, stage in product(("exception", "authority"), catalogue.INSTRUMENTS.labels[1].values):
             self._gauge(catalogue.INSTRUMENTS, kind, stage).set(found.get((kind, stage), 0))
 
+    # -- sites, devices, consent --------------------------------------------------------------------------------------
+
+    def site_events(self, found: Mapping[tuple[str, str | None], int]) -> None:
+        """Events that were judged, by controller and site; the site is None where no record names it."""
+        for (controller_id, site_id), count in found.items():
+            self._count(site_metric.SITE_EVENTS, count, *self._places.fit(controller_id, site_id))
+
+    def site_violations(self, controller_id: str, site_id: str | None, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule at one site that the broker acknowledged; excused ones are none."""
+        place = self._places.fit(controller_id, site_id)
+        self._count(site_metric.SITE_VIOLATIONS, count, *place, rule.level, rule.standing)
+
+    def premises(self, sites: Iterable[Site], posts: Iterable[tuple[Post, DeviceState]]) -> None:
+        """What the registry says now: sites with their law, devices with their state; sites not named are no more."""
+        for metric in (site_metric.SITE_INFO, site_metric.DEVICES, site_metric.SITE_EXPECTED):
+            self._gauges[metric.name].clear()
+        for site in sites:
+            place = self._places.fit(site.controller_id, site.site_id)
+            self._lay_out_site(place)
+            for jurisdiction in site.jurisdictions:
+                self._gauges[site_metric.SITE_INFO.name].labels(*place, jurisdiction).set(1)
+        devices = self._gauges[site_metric.DEVICES.name]
+        for post, state in posts:
+            place = self._places.fit(post.controller_id, post.site_id)
+            for each in DeviceState:
+                devices.labels(*place, each).inc(each is state)
+            if post.every_seconds is not None:
+                self._gauges[site_metric.SITE_EXPECTED.name].labels(*place).inc(1 / post.every_seconds)
+
+    def consent(self, change: site_metric.ConsentChange, count: int = 1) -> None:
+        """Consents that were given, withdrawn or ran out."""
+        self._count(site_metric.CONSENTS, count, change)
+
+    def since_withdrawal(self, found: Iterable[tuple[str, float]]) -> None:
+        """By controller, how many seconds after a withdrawal a match of that person still happened."""
+        for controller_id, seconds in found:
+            label = self._controllers.fit(controller_id)[0]
+            self._distributions[site_metric.WITHDRAWAL_TO_MATCH.name].observe(seconds, label)
+
+    # -- corrections --------------------------------------------------------------------------------------------------
+
+    def retraction(self, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule that were taken back; the counter of violations stays as it is."""
+        self._count(catalogue.RETRACTIONS, count, rule.id, rule.level, rule.standing)
+
+    def contested(self, rule: CountedRule, count: int = 1) -> None:
+        """Violations of one rule that a record would undo which came later than its source promises."""
+        self._count(catalogue.CONTESTED, count, rule.id, rule.level, rule.standing)
+
+    def told(self, rule: CountedRule, message: Violation, *, first: bool) -> None:
+        """A change of a violation that the broker acknowledged; `first` where nothing was told of it before."""
+        if first:
+            self.violation(rule, event_id=message.event_id)
+            self.boundary(int(message.boundary is True))
+            if message.status == "open":
+                self.site_violations(message.controller_id, message.site_id, rule)
+        if message.status == "retracted":
+            self.retraction(rule)
+        if message.status == "contested":
+            self.contested(rule)
+        if message.cause != "judged":
+            self.correction(message.cause)
+
+    def correction(self, cause: str, count: int = 1) -> None:
+        """Changes of violations that the broker acknowledged, by what led to them."""
+        self._count(catalogue.CORRECTIONS, count, cause)
+
+    def deferred(self, count: int) -> None:
+        """Records and corrected events that reach back beyond the memory."""
+        self._count(catalogue.DEFERRED, count)
+
+    def boundary(self, count: int) -> None:
+        """Violations within the skew of the clocks of an edge."""
+        self._count(catalogue.BOUNDARY, count)
+
+    def repeats(self, count: int) -> None:
+        """Violations that the log held already."""
+        self._count(catalogue.REPEATS, count)
+
+    def duplicates(self, count: int) -> None:
+        """Events that came again."""
+        self._count(catalogue.DUPLICATES, count)
+
+    def held(self, *, cases: int, size_bytes: int) -> None:
+        """How much is kept back now."""
+        self._gauge(catalogue.HELD_CASES).set(cases)
+        self._gauge(catalogue.HELD_BYTES).set(size_bytes)
+
+    def memory(self, *, cases: int, size_bytes: int) -> None:
+        """How much can still be corrected now."""
+        self._gauge(catalogue.MEMORY_CASES).set(cases)
+        self._gauge(catalogue.MEMORY_BYTES).set(size_bytes)
+
     # -- times, in seconds --------------------------------------------------------------------------------------------
 
     def took(self, stage: Stage, seconds: float) -> None:
         """How long one batch took in one stage."""
         self._distributions[STAGES[stage].name].observe(seconds)
 
-    def since_event(self, seconds: pl.Series) -> None:
-        """From `occurred_at` to the verdict, a value an event."""
-        self._distributions[catalogue.EVENT_TO_VERDICT.name].observe_all(seconds)
+    def since_event(self, seconds: pl.Series, event_ids: pl.Series | None = None) -> None:
+        """From `occurred_at` to the verdict, a value an event; the slowest event is the exemplar."""
+        self._distributions[catalogue.EVENT_TO_VERDICT.name].observe_all(seconds, event_ids=event_ids)
 
     def since_recorded(self, seconds: pl.Series) -> None:
         """From the broker's append time to the verdict, a value an event."""
@@ -270,21 +336,29 @@ class Recorder:
         for values in _series(metric, rulebook):
             family.labels(*values)
 
+    def _lay_out_site(self, place: tuple[str, ...]) -> None:
+        """Be there at zero for a site that the registry names."""
+        self._counters[site_metric.SITE_EVENTS.name].labels(*place)
+        self._distributions[site_metric.WITHDRAWAL_TO_MATCH.name].lay_out(*self._controllers.fit(place[0]))
+        for level, standing in product(LEVEL.values, STANDING.values):
+            self._counters[site_metric.SITE_VIOLATIONS.name].labels(*place, level, standing)
+
     def _fit(self, metric: Metric, values: Iterable[str]) -> tuple[str, ...]:
         return tuple(
             self._fit_open(label, value) if not label.values else label.fit(value)
             for label, value in zip(metric.labels, values, strict=True)
         )
 
-    def _fit_open(self, label: catalogue.Label, value: str) -> str:
+    def _fit_open(self, label: Label, value: str) -> str:
         if label is catalogue.RULE_ID:
             return value if value in self._rules else OTHER
         return value
 
-    def _count(self, metric: Metric, count: int, *values: str) -> None:
+    def _count(self, metric: Metric, count: int, *values: str, event_id: str | None = None) -> None:
         assert count >= 0, "a counter never falls"
         if count:
-            self._counters[metric.name].labels(*self._fit(metric, values)).inc(count)
+            counter = self._counters[metric.name]
+            (counter.labels(*self._fit(metric, values)) if values else counter).inc(count, exemplar_of(event_id))
 
     def _gauge(self, metric: Metric, *values: str) -> Gauge:
         gauge = self._gauges[metric.name]
@@ -293,9 +367,11 @@ class Recorder:
 
 def _series(metric: Metric, rulebook: CountedRulebook) -> set[tuple[str, ...]]:
     """The series of a metric that are known before anything happens."""
-    if metric is catalogue.VIOLATIONS:
+    if metric in (catalogue.VIOLATIONS, catalogue.RETRACTIONS, catalogue.CONTESTED):
         # A rule has one level and one standing, so their other combinations will never be.
         return {(rule.id, rule.level, rule.standing) for rule in (*rulebook.rules, *rulebook.duties)}
+    if any(not label.values and label is not catalogue.RULE_ID for label in metric.labels):
+        return set()  # what the registry or an assignment names is laid out when it is known
     if metric is catalogue.DUTIES_UNDETERMINED:
         return set()  # one that is none has no series: there are hundreds, and most are never asked
     counted = rulebook.duties if metric is catalogue.OBLIGATIONS else rulebook.rules

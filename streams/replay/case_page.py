@@ -80,6 +80,10 @@ def _rule(explanation: Explanation, case: CaseFile) -> Iterator[str]:
     standing = "" if rule.standing == "in_force" else " (what if it were in force)"
     yield f"{explanation.outcome.word.upper()}  {rule.id}, {rule.level}{standing}: {rule.title}"
     yield from _folded(rule.citation, 2)
+    if rule.confidence != "firm":
+        yield f"  The reading of the law is {rule.confidence}."
+    if rule.limits:
+        yield from _folded(f"It cannot see all: {' '.join(rule.limits.split())}", 2)
     for reason in explanation.not_for:
         yield f"  whether it applies is unknown: {reason}"
     for clause in explanation.clauses:

@@ -78,7 +78,7 @@ class Offline:
         self._read(registry, REGISTRY.read, self.views.registry.add)
         self._read(subjects, SUBJECT.read, self.views.histories.add)
 
-    def _read(self, files: Sequence[Path], read: Callable[[bytes], Interval], add: Callable[[Any], None]) -> None:
+    def _read(self, files: Sequence[Path], read: Callable[[bytes], Interval], add: Callable[[Any], object]) -> None:
         for file in files:
             for number, line in enumerate(lines_of(file), start=1):
                 try:

@@ -27,6 +27,8 @@ from schemas.vocabulary import ControllerType, LegalBasis, Operation, PurposeCat
 
 RETENTION_DAYS = 30
 METHOD = "1"
+REPORTS_SECONDS = 120
+"""How often a device of the estate sends an event at least; its quietest place may well be silent for so long."""
 ARCHIVED = timedelta(days=3 * 366 + 1)
 """Assessments are kept for three years and a day (PIPL Art. 56)."""
 
@@ -96,6 +98,7 @@ def establish(plan: Plan, since: datetime) -> Premises:
             zone=plan.zone,
             sign_verified_at=since,
             commissioned_at=since,
+            reports_every_seconds=REPORTS_SECONDS,
         ),
         purpose=_purpose(plan, since),
         notice=NoticeRecord(

@@ -13,7 +13,7 @@ from rule_texts import a_pack, a_rule
 from schemas.contract import Message
 from schemas.verdict import VIOLATION, Violation
 from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at, views_of
-from streams.core.case import assemble
+from streams.core.case import SKEW, assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.judge import Outcome, judge
@@ -211,3 +211,15 @@ def test_a_repetition_is_byte_identical_and_every_message_keeps_its_contract(wor
         return [(row, column, message.to_json()) for row, column, message in told]
 
     assert once() == once()
+
+
+# -- the edge of a consent --------------------------------------------------------------------------------------------
+
+
+def test_a_match_within_the_skew_of_a_consents_edge_is_marked_and_no_other() -> None:
+    law = book(a_rule(condition="NOT consent_in_force OR consent_withdrawn"))
+    gone = subject_record("consent_withdrawn", valid_from=text_at(2))
+    marks = {beside: found(law, gone, occurred_at=text_at(2, beside))[0].boundary for beside in (0, SKEW, SKEW + 1)}
+    assert marks == {0: True, SKEW: True, SKEW + 1: None}
+    (unasked,) = found(book(a_rule(condition="purpose_named")), gone, occurred_at=text_at(2))
+    assert unasked.boundary is None, "a rule that asks no consent has no such edge"

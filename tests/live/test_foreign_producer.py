@@ -20,12 +20,11 @@ from kafka.errors import KafkaError
 
 from schemas.contract import MESSAGE_BYTES_MAX, Reason
 from schemas.match import MATCH, MatchEvent
-from schemas.topics import TopicName
+from schemas.topics import ORIGIN, TopicName
 from schemas.verdict import REJECTION
 from small_estate import LiveWorker, Place, SmallEstate, expected
 from small_world import MEMBER, a_match, an_encounter, records
 from streams.core.partition import partition_of
-from streams.live.batch import ORIGIN
 from streams.simulator.worker_child import by_label, total
 
 pytestmark = pytest.mark.kafka  # those on the embedded broker too: they are no quick tests

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import product
 from typing import Any, cast
 
@@ -17,9 +15,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
+from board import CONSENT, START, ARule, ARulebook, Board
 from schemas.contract import Reason
 from schemas.topics import TopicName
-from schemas.vocabulary import Level
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
@@ -27,37 +25,7 @@ from streams.metrics.catalogue import WORKER_METRICS, CommitResult, EventOutcome
 from streams.metrics.recorder import Recorder, Stage
 from streams.packs import rulebook
 
-START = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class ARule:
-    id: str
-    level: Level = "high"
-    standing: str = "in_force"
-
-
-@dataclass(frozen=True)
-class ARulebook:
-    rules: tuple[ARule, ...] = (ARule("core.purpose.unknown"), ARule("cn2023.art05.consent", "low", "what_if"))
-    digest: str = "ab" * 32
-    packs: tuple[str, ...] = ("cn2023", "core")
-    duties: tuple[ARule, ...] = ()
-
-
-CONSENT = ARule("core.purpose.unknown")
 STRANGE = ARule("elsewhere.rule")
-
-
-class Board:
-    """A recorder and its registry."""
-
-    def __init__(self, rulebook: ARulebook | None = None) -> None:
-        self.registry = CollectorRegistry()
-        self.recorder = Recorder(self.registry, rulebook or ARulebook(), version="0.1.0", started_at=START)
-
-    def value(self, name: str, **labels: str) -> float | None:
-        return self.registry.get_sample_value(f"consentinel_{name}", labels)
 
 
 @pytest.fixture
@@ -249,6 +217,17 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.pending({(person, person): 1}),
     lambda recorder, person: recorder.blind_spots({person: 1}),
     lambda recorder, person: recorder.instruments({(person, person): 1}),
+    lambda recorder, person: recorder.consent(person),
+    lambda recorder, person: recorder.retraction(ARule(person, person, person)),
+    lambda recorder, person: recorder.contested(ARule(person, person, person)),
+    lambda recorder, person: recorder.correction(person),
+    lambda recorder, person: recorder.deferred(person),
+    lambda recorder, person: recorder.boundary(person),
+    lambda recorder, person: recorder.repeats(person),
+    lambda recorder, person: recorder.duplicates(person),
+    lambda recorder, person: recorder.superseded(person),
+    lambda recorder, person: recorder.held(cases=person, size_bytes=1),
+    lambda recorder, person: recorder.memory(cases=1, size_bytes=person),
 ]
 REFUSED_BY_TYPE = (AttributeError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError)
 
@@ -297,7 +276,8 @@ def test_duties_are_counted_by_status_and_those_in_doubt_are_gone_when_they_are_
 def test_every_public_way_into_the_recorder_was_tried() -> None:
     said = {name for way in WAYS for name in way.__code__.co_names}
     public = {name for name in vars(Recorder) if not name.startswith("_")}
-    assert public - said == {"feeds", "verdicts", "since_recorded", "warm", "disown", "exposition"}
+    of_the_registry = {"feeds", "premises", "site_events", "site_violations", "since_withdrawal"}
+    assert public - said == {*of_the_registry, "verdicts", "since_recorded", "warm", "disown", "exposition"}
 
 
 # -- exposition -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,355 @@
+"""An answer: what a replay leaves in its folder, for the report, the comparison and the auditor.
+
+    answer.json            what was asked, of which logs, by which law, and the counts; written last
+    verdicts/*.parquet     one row a verdict that is not clear, deadlines and windows included
+    tallies.parquet        how often each rule said what, by day, controller, site and purpose
+    coverage.parquet       how many events were judged and rejected, by hour and device
+    blind_spots.parquet    facts that a device never delivers, with what to supply
+    withdrawals.parquet    each withdrawal of consent, and what was matched after it
+
+Rules:
+1. The same question about the same logs leaves the same bytes: no clock time, no speed, no host stands in an answer.
+2. A folder without `answer.json` is no answer: it is written last, and names the digest of every other file.
+3. Persons stand in `verdicts` alone, by their random token, and nowhere else.
+4. `verdict_digest` is made of the verdicts alone: two answers with one digest say the same of every case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.contract import Digest, UtcTime
+from schemas.vocabulary import Level
+from streams.errors import InputError, Place
+
+FORMAT: Literal[1] = 1
+"""Raised when a reader of the old format would misread the new one."""
+ANSWER = "answer.json"
+INSTANT = pl.Datetime("us", "UTC")
+TEXTS = pl.List(pl.String())
+
+VERDICTS: Mapping[str, pl.DataType] = {
+    "event_id": pl.String(),
+    "event_version": pl.Int64(),
+    "event_kind": pl.String(),
+    "occurred_at": INSTANT,
+    "recorded_at": INSTANT,
+    "controller_id": pl.String(),
+    "site_id": pl.String(),
+    "device_id": pl.String(),
+    "purpose_id": pl.String(),
+    "subject_ref": pl.String(),
+    "rule_id": pl.String(),
+    "revision": pl.Int64(),
+    "level": pl.String(),
+    "standing": pl.String(),
+    "outcome": pl.String(),
+    "reason": pl.String(),
+    "deciding_records": TEXTS,
+    "excused_by": TEXTS,
+    "violation_id": pl.String(),
+    "authority_id": pl.String(),
+    "window_until": INSTANT,
+    "bound": pl.Int64(),
+}
+"""`event_kind` is `match`, `access_outcome`, `human_review`, `disclosure`, `deadline` or `window`, the last two without
+an event; `occurred_at` of a deadline is its last instant, of a window its first; `recorded_at` is null where the source
+does not tell it; `outcome` is `violation`, `excused` or `undetermined`, the last with its `reason`; `violation_id` is
+the id that the breach has or would have; `site_id` is where the device's record says it stands."""
+
+TALLIES: Mapping[str, pl.DataType] = {
+    "day": pl.Date(),
+    "rule_id": pl.String(),
+    "revision": pl.Int64(),
+    "controller_id": pl.String(),
+    "site_id": pl.String(),
+    "purpose_id": pl.String(),
+    "outcome": pl.String(),
+    "n": pl.Int64(),
+}
+"""Cases by the UTC day of `occurred_at`. `clear` is here too; a case to which a rule does not apply is not, so that the
+sum of a rule's row is its denominator. Deadlines and windows are counted where they are breached or undetermined."""
+
+COVERAGE: Mapping[str, pl.DataType] = {
+    "hour": INSTANT,
+    "controller_id": pl.String(),
+    "site_id": pl.String(),
+    "device_id": pl.String(),
+    "judged": pl.Int64(),
+    "rejected": pl.Int64(),
+}
+"""Events by the hour of `occurred_at`; what cannot be read has no device, and the hour of `recorded_at` if it is known.
+A repeat or a replaced version is counted in `Counts`, not here."""
+
+BLIND_SPOTS: Mapping[str, pl.DataType] = {
+    "rule_id": pl.String(),
+    "device_id": pl.String(),
+    "fact": pl.String(),
+    "cases": pl.Int64(),
+    "supply": pl.String(),
+}
+
+WITHDRAWALS: Mapping[str, pl.DataType] = {
+    "controller_id": pl.String(),
+    "vendor": pl.String(),
+    "withdrawn_at": INSTANT,
+    "last_match_at": INSTANT,
+    "matches_after": pl.Int64(),
+}
+"""One row a withdrawal within the range or before it: the last match event of that person by that controller, for a
+purpose that was withdrawn, after it and within the range; null and 0 where there was none."""
+
+TABLES: Mapping[str, Mapping[str, pl.DataType]] = {
+    "tallies": TALLIES,
+    "coverage": COVERAGE,
+    "blind_spots": BLIND_SPOTS,
+    "withdrawals": WITHDRAWALS,
+}
+"""The tables that are one file each, by name."""
+
+CANONICAL = (
+    "event_id",
+    "event_version",
+    "subject_ref",
+    "rule_id",
+    "revision",
+    "outcome",
+    "deciding_records",
+    "violation_id",
+)
+"""What a verdict is, in the order in which verdicts are sorted for `verdict_digest`; the id tells deadlines apart."""
+
+
+class Part(BaseModel):
+    """A part of an answer's manifest: fixed, and with nothing that the format does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class RuleNamed(Part):
+    """One rule by which was judged."""
+
+    id: str
+    revision: int
+    title: str
+    citation: str
+    level: Level
+    standing: Literal["in_force", "what_if"]
+    kind: Literal["condition", "window", "deadline"]
+
+
+class PackNamed(Part):
+    """One pack of rules; the digest covers its rules in canonical form."""
+
+    id: str
+    title: str
+    standing: Literal["in_force", "draft"]
+    digest: Digest
+    rules: tuple[RuleNamed, ...]
+
+
+class Source(Part):
+    """From where the logs were read: one of `parquet`, `ndjson`, `kafka`."""
+
+    kind: Literal["parquet", "ndjson", "kafka"]
+    location: str
+    """A path, an `s3://` address, or the names of the topics; never a credential."""
+    manifest_digest: Digest | None = None
+    """Of the archive's manifest, where there is one."""
+    frontier: dict[str, dict[str, int]] = {}
+    """Of a Kafka log: by topic and partition the next offset that was not read."""
+
+
+class KnownAt(Part):
+    """Up to where the logs were known: what was recorded later does not count."""
+
+    instant: UtcTime | None = None
+    frontier: dict[str, dict[str, int]] | None = None
+    """By topic and partition the first offset that was not known."""
+
+
+class Counts(Part):
+    """What became of every line or record that was read; their sum is `read`."""
+
+    read: int
+    """Lines or records of events within the range, holes left out."""
+    judged: dict[str, int]
+    """By kind of event."""
+    rejected: dict[str, int]
+    """By reason."""
+    duplicates: int
+    """Repeats of an event that was judged: they change nothing."""
+    superseded: int
+    """Lower versions of an event that a higher one replaces."""
+    conflicting: int = 0
+    """Records that contradict another of the same event and version; the one that stands for it is undetermined."""
+    not_yet_known: int
+    """Recorded after `known_at`."""
+    records: int
+    """Registry and subject records that were taken in."""
+    refused_records: int
+    """Records that are no contract."""
+
+
+class Hole(Part):
+    """A stretch of a log that the source does not hold; nothing is said of it: not replayable."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    reason: str
+
+
+class Manifest(Part):
+    """`answer.json`: what was asked, of which logs, by which law, and what came of it."""
+
+    format: Literal[1] = FORMAT
+    consentinel: str
+    command: str
+    """The command line that gives this answer again."""
+    from_: Annotated[UtcTime, Field(alias="from")]
+    until: Annotated[UtcTime, Field(alias="to")]
+    """Exclusive; deadlines and windows are looked at as of then."""
+    source: Source
+    known_at: KnownAt | None = None
+    rules_as_of: date | None = None
+    rulebook_digest: Digest
+    packs: tuple[PackNamed, ...]
+    counts: Counts
+    holes: tuple[Hole, ...] = ()
+    verdicts: int
+    """Rows in `verdicts`."""
+    verdict_digest: Digest
+    """SHA-256 over the verdicts that are not clear, a JSON array a line, sorted by `CANONICAL`."""
+    files: dict[str, Digest]
+    """SHA-256 of every other file of the answer, by its path in the folder."""
+
+    def to_json(self) -> str:
+        """The text of `answer.json`."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that lies in a folder."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def verdicts(self) -> pl.LazyFrame:
+        """Every verdict that is not clear, with the columns of `VERDICTS`; there may be more than fit the memory."""
+        parts = verdict_parts(self.folder)
+        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=VERDICTS)
+
+    def table(self, name: str) -> pl.DataFrame:
+        """One of `TABLES`."""
+        return pl.read_parquet(self.folder / f"{name}.parquet")
+
+
+def read_answer(folder: Path, *, verify: bool = True) -> Answer:
+    """The answer in a folder; raises InputError where there is none or, if asked to verify, a file is another one."""
+    file = folder / ANSWER
+    try:
+        manifest = Manifest.model_validate_json(file.read_bytes())
+    except OSError:
+        raise InputError("expected the answer of a replay that came to its end", place=Place(str(file))) from None
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise InputError(f"expected an answer of format {FORMAT}; see {where}", place=Place(str(file))) from None
+    for name, digest in manifest.files.items() if verify else ():
+        path = folder / name
+        if not path.is_file() or digest_of(path) != digest:
+            raise InputError("expected the file that the replay wrote: its digest differs", place=Place(str(path)))
+    return Answer(folder, manifest)
+
+
+def verdict_parts(folder: Path) -> list[Path]:
+    """The files of verdicts, in order."""
+    return sorted((folder / "verdicts").glob("*.parquet"))
+
+
+def write_verdicts(verdicts: pl.DataFrame, file: Path) -> None:
+    """Write one file of verdicts, in canonical order; the file is whole or not there."""
+    ordered = verdicts.select(*VERDICTS).with_columns(_text_of_records().alias("_records"))
+    by = [pl.col("_records") if name == "deciding_records" else pl.col(name) for name in CANONICAL]
+    write_table(ordered.sort(by, nulls_last=False).drop("_records"), file)
+
+
+def write_table(table: pl.DataFrame, file: Path) -> None:
+    """Write a table; the file is whole or not there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    table.write_parquet(partial, compression="zstd")
+    partial.replace(file)
+
+
+def finish(folder: Path, manifest: Mapping[str, object]) -> Answer:
+    """Write `answer.json` over the tables that are there; `manifest` has all but what follows from the files."""
+    parts = verdict_parts(folder)
+    files = [*(folder / f"{name}.parquet" for name in TABLES), *parts]
+    lines, digest = verdict_digest(parts)
+    found = Manifest.model_validate(
+        {
+            **manifest,
+            "verdicts": lines,
+            "verdict_digest": digest,
+            "files": {str(file.relative_to(folder)): digest_of(file) for file in sorted(files)},
+        }
+    )
+    partial = folder / f"{ANSWER}.partial"
+    partial.write_text(found.to_json(), "utf-8")
+    partial.replace(folder / ANSWER)
+    return Answer(folder, found)
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file; 64 hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+SLICE = 50_000
+"""Verdicts of one file held at once while all files are merged."""
+
+
+def verdict_digest(parts: Iterable[Path]) -> tuple[int, str]:
+    """How many verdicts the files hold, and the digest of all; files are merged, so the memory stays small."""
+    digest = hashlib.sha256()
+    count = 0
+    for key in heapq.merge(*(_keys(part) for part in parts)):
+        digest.update(_line(key))
+        count += 1
+    return count, digest.hexdigest()
+
+
+Key = tuple[tuple[bool, object], ...]
+"""The canonical columns of a verdict, each with whether it is there, so that nulls come first."""
+
+
+def _keys(part: Path) -> Iterator[Key]:
+    scanned = pl.scan_parquet(part).select(CANONICAL)
+    height = pl.scan_parquet(part).select(pl.len()).collect().item()
+    for start in range(0, height, SLICE):
+        for row in scanned.slice(start, SLICE).collect().iter_rows():
+            yield tuple((value is not None, value) for value in row)
+
+
+def _line(key: Key) -> bytes:
+    return json.dumps([value for _, value in key], separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def _text_of_records() -> pl.Expr:
+    # Lists cannot be sorted; ids hold nothing below U+0001, so joined texts sort as the lists do.
+    return pl.col("deciding_records").list.join("\x00")

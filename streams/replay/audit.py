@@ -1,0 +1,68 @@
+"""What an auditor makes of an answer: its comparison with an older one or with the log of violations, and its report.
+
+Rules:
+1. The word `live` in place of a folder is the log of violations on the broker of the settings, as it stands.
+2. A report calls the other side of a comparison by its digest: a path says nothing, or too much.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streams.errors import ConfigurationError
+from streams.replay.answer import Answer, read_answer
+from streams.replay.comparison import (
+    LIVE,
+    Comparison,
+    compare,
+    in_the_say_of,
+    said_by_answer,
+    said_by_log,
+    unlike,
+    within,
+)
+from streams.replay.report import Asides, report, write_report
+from streams.replay.suppression import CELL_SIZE
+from streams.replay.violation_log import ViolationLog, read_violations
+from streams.screen import say
+from streams.settings import load_settings
+
+
+def compared(old: str, answer: Answer) -> Comparison:
+    """What an answer says otherwise than the one in the folder `old`, or than the log of violations."""
+    if old != LIVE:
+        older = read_answer(Path(old))
+        for difference in unlike(older.manifest, answer.manifest):
+            say(difference)
+        return compare(said_by_answer(older), said_by_answer(answer))
+    live = said_by_log(log_for(answer).last.values())
+    return compare(live, within(said_by_answer(answer), answer.manifest), old_tells_unknown=False)
+
+
+def log_for(answer: Answer) -> ViolationLog:
+    """The log of violations, as far as an answer has a say."""
+    log = read_violations(load_settings(), in_the_say_of(answer.manifest))
+    if log.unreadable:
+        say(f"{log.unreadable} messages on {log.topic} are no violations, and are passed over")
+    return log
+
+
+def write_report_of(
+    answer: Answer, file: Path, *, old: str | None = None, with_log: bool = False, cell_size: int = CELL_SIZE
+) -> None:
+    """Write the report of an answer, with its difference to `old` and what the log settled, where that is asked for."""
+    if cell_size == 2:
+        raise ConfigurationError("--cell-size: expected 3 or more, or 1 to show every count: 2 would tell which are 1")
+    asides = Asides(
+        comparison=None if old is None else compared(old, answer),
+        compared_with=_named(old),
+        log=list(log_for(answer).last.values()) if with_log else None,
+    )
+    write_report(report(answer, asides, cell_size=cell_size), file)
+    say(f"{answer.manifest.verdicts} verdicts reported in {file}")
+
+
+def _named(old: str | None) -> str:
+    if old in (None, LIVE):
+        return "the log of violations as it stands"
+    return f"the answer whose verdicts digest to {read_answer(Path(str(old))).manifest.verdict_digest[:16]}"

@@ -1,0 +1,172 @@
+"""The command `consentinel replay`: a range of the logs judged again, into a folder.
+
+Rules:
+1. The source is told apart by what it is: `kafka`, an address `s3://…`, a folder of Parquet, or a folder of JSON lines.
+2. A range of a Kafka log is moved to an archive in the output first, by the same code as `consentinel archive`, and
+   replayed from there: so a run that was killed reads no record twice.
+3. Exit code 1 where a violation in force stands.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from streams.packs import rulebook, titles
+from streams.replay.answer import Answer
+from streams.replay.comparison import LIVE
+from streams.replay.parquet_source import ParquetSource
+from streams.replay.question import Known, Question, as_of, known_at
+from streams.replay.run import Replay
+from streams.replay.source import LogSource
+from streams.replay.suppression import CELL_SIZE
+from streams.screen import CLEAN, FINDINGS, say, show
+from streams.settings import load_settings
+
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
+NDJSON = ("*.ndjson", "*.ndjson.gz", "*.ndjson.zst")
+LOG = "log"
+"""The archive of a Kafka log beside the answer that was made of it."""
+
+
+def replay(  # noqa: PLR0913, PLR0917 - the options of a command
+    since: Annotated[datetime, typer.Option("--from", formats=MOMENTS, help="First instant of the range, UTC.")],
+    until: Annotated[datetime, typer.Option("--to", formats=MOMENTS, help="End of the range, UTC, exclusive.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the answer, or one whose replay was interrupted.")],
+    source: Annotated[str, typer.Option(help="`kafka`, a folder of Parquet or NDJSON, or s3://…")] = "kafka",
+    packs: Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs instead of ours.")] = None,
+    rules_as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Judge all by the rules in force on this day.")
+    ] = None,
+    known: Annotated[
+        str | None, typer.Option("--known-at", help="Only what was recorded by then: an instant, or a file of offsets.")
+    ] = None,
+    allow_holes: Annotated[bool, typer.Option(help="Replay an archive with holes, and name them.")] = False,
+    old: Annotated[
+        str | None, typer.Option("--compare", help="Tell the difference to an older answer, or to `live`, too.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the page of an auditor, HTML, too.")] = None,
+    cell_size: Annotated[int, typer.Option(min=1, help="Counts below it are not shown in the report.")] = CELL_SIZE,
+) -> None:
+    """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
+    book = rulebook(packs or [])
+    day = None if rules_as_of is None else rules_as_of.date()
+    question = Question(
+        since=since.replace(tzinfo=UTC),
+        until=until.replace(tzinfo=UTC),
+        rulebook=book if day is None else as_of(book, day),
+        titles=titles(packs or []),
+        known=Known() if known is None else known_at(known)[0],
+        known_at=None if known is None else known_at(known)[1],
+        rules_as_of=day,
+        command=_command(since, until, source, packs, day, known, allow_holes=allow_holes),
+    )
+    opened = _source(source, question, out, allow_holes=allow_holes)
+    with _progress(opened.rows) as advance:
+        answer = Replay(question, opened, out).run(advance)
+    _audited(answer, old, report, cell_size)
+    raise typer.Exit(_told(answer))
+
+
+def _audited(answer: Answer, old: str | None, report: Path | None, cell_size: int) -> None:
+    """The difference and the report, where they are asked for."""
+    from streams.replay.audit import compared, write_report_of
+    from streams.replay.comparison_page import page
+
+    if old is not None:
+        print(page(compared(old, answer)))
+    if report is not None:
+        write_report_of(answer, report, old=old, with_log=old == LIVE, cell_size=cell_size)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(replay)
+
+
+def _command(
+    since: datetime,
+    until: datetime,
+    source: str,
+    packs: Sequence[Path] | None,
+    day: date | None,
+    known: str | None,
+    *,
+    allow_holes: bool,
+) -> str:
+    """The command line that gives this answer again, into a folder of one's choice."""
+    words = ["consentinel", "replay", "--from", _text(since), "--to", _text(until), "--source", source]
+    words += [word for pack in packs or () for word in ("--rules", str(pack))]
+    words += [] if day is None else ["--rules-as-of", day.isoformat()]
+    words += [] if known is None else ["--known-at", known]
+    words += ["--allow-holes"] if allow_holes else []
+    return shlex.join(words)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds") + "Z" if moment.microsecond else moment.isoformat() + "Z"
+
+
+def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> LogSource:
+    if name == "kafka":
+        from streams.replay.kafka_source import KafkaSource
+
+        return KafkaSource(load_settings(), question, out.with_name(f"{out.name}.{LOG}"), allow_holes=allow_holes)
+    folder = Path(name)
+    if not name.startswith("s3://") and any(file for pattern in NDJSON for file in folder.glob(pattern)):
+        from streams.replay.ndjson_source import NdjsonSource
+
+        return NdjsonSource(folder)
+    return ParquetSource(name, allow_holes=allow_holes, since=question.recorded_since)
+
+
+class _Rate(ProgressColumn):
+    """How many events a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate since the beginning; nothing before the first piece is judged."""
+        return Text("" if task.speed is None else f"{task.speed:,.0f} events/s".replace(",", " "))
+
+
+@contextmanager
+def _progress(rows: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on the screen with the rate and the time left; nothing where standard error is a file."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("judging", total=rows)
+        yield lambda done: bar.advance(task, done)
+
+
+def _told(answer: Answer) -> int:
+    """Say what came out; the exit code."""
+    table = Table("rule", "standing", "violation", "excused", "undetermined", box=None)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    counted = answer.verdicts.group_by("rule_id", "standing", "outcome").agg(n=pl.len()).collect()
+    found = {(rule, standing, outcome): n for rule, standing, outcome, n in counted.iter_rows()}
+    for rule, standing in sorted({(rule, standing) for rule, standing, _ in found}):
+        numbers = [found.get((rule, standing, outcome), 0) for outcome in ("violation", "excused", "undetermined")]
+        table.add_row(rule, standing, *map(str, numbers))
+    show(table)
+    manifest, counts = answer.manifest, answer.manifest.counts
+    say(f"{counts.read} events read, {sum(counts.judged.values())} judged, {sum(counts.rejected.values())} rejected")
+    say(f"{counts.duplicates} duplicates, {counts.superseded} superseded, {counts.not_yet_known} not yet known")
+    for hole in manifest.holes:
+        place = f"{hole.topic}/{hole.partition}: offsets {hole.first_offset} to {hole.last_offset}"
+        say(f"not replayable: {place}: {hole.reason}")
+    say(f"verdicts {manifest.verdict_digest[:12]}, rulebook {manifest.rulebook_digest[:12]}, in {answer.folder}")
+    standing = any(each[1] == "in_force" and each[2] == "violation" for each in found)
+    return FINDINGS if standing else CLEAN

@@ -1,0 +1,377 @@
+"""The judgement of one piece of a log: its verdicts, counts, entries and blind spots, as tables.
+
+Rules:
+1. Like cases are judged once (`streams.core.likeness`), by the same judge as live; what it says is given back to rows.
+2. A judgement is a function of the events of the piece and of what is known: pieces may be cut and done in any order.
+3. Only what is not clear costs a row. What is clear is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from schemas.registry import SiteRecord
+from streams.core.case import Views
+from streams.core.context import Context
+from streams.core.docket import restarts
+from streams.core.entry import PARTS, happening
+from streams.core.facts import FACTS, CaseKind, Unknown
+from streams.core.judge import Outcome, Verdicts, first_open, judge
+from streams.core.likeness import Likeness, alike
+from streams.core.profile import Profiles
+from streams.core.rule import DeadlineRule, Role, Rule
+from streams.core.rulebook import Rulebook
+from streams.core.violation import excused_by, records_behind, violation_id
+from streams.replay.answer import COVERAGE, TALLIES, VERDICTS
+
+WORDS = [outcome.word for outcome in Outcome]
+NOT_CLEAR = (Outcome.UNDETERMINED, Outcome.EXCUSED, Outcome.VIOLATION)
+ENTRIES: Mapping[str, pl.DataType] = {
+    "duty": pl.String(),
+    "role": pl.String(),
+    "known": pl.Boolean(),
+    "event_id": pl.String(),
+    "occurred_at": pl.Datetime("us", "UTC"),
+    **{column: pl.String() for column in PARTS.values()},
+}
+SPOTS: Mapping[str, pl.DataType] = {
+    "rule_id": pl.String(),
+    "device_id": pl.String(),
+    "fact": pl.String(),
+    "cases": pl.Int64(),
+}
+TOLD: Mapping[str, pl.DataType] = {"device_id": pl.String(), "fact": pl.String()}
+WITHDRAWN: Mapping[str, pl.DataType] = {
+    "number": pl.UInt32(),
+    "matches_after": pl.Int64(),
+    "last_match_at": pl.Datetime("us", "UTC"),
+}
+TABLES: Mapping[str, Mapping[str, pl.DataType]] = {
+    "verdicts": VERDICTS,
+    "tallies": TALLIES,
+    "coverage": COVERAGE,
+    "entries": ENTRIES,
+    "spots": SPOTS,
+    "told": TOLD,
+    "withdrawn": WITHDRAWN,
+}
+"""What a judgement consists of; `spots` and `told` become blind spots once all pieces are judged: those never told."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all pieces are judged by: the rulebook, and the views of everything that is known."""
+
+    rulebook: Rulebook
+    views: Views
+    withdrawals: pl.DataFrame
+    """The withdrawals known: `number`, `subject_ref`, `controller_id`, `purposes`, `withdrawn_at`."""
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """The profiles of all persons."""
+        return Profiles(self.views.histories)
+
+    @cached_property
+    def entering(self) -> Rulebook:
+        """The rules that enter cases for duties, without those that can change nothing in this estate.
+
+        What fulfils or extends a duty matters only where it holds; most laws hold at none of the sites.
+        """
+        registry = self.views.registry
+        sites = {
+            code
+            for controller in registry.controllers()
+            for site in registry.owned("site", controller)
+            for each in registry.statements("site", site)
+            if isinstance(each, SiteRecord)
+            for code in each.jurisdictions
+        }
+        whole = self.rulebook.entering()
+        return Rulebook(
+            tuple(rule for rule in whole.rules if _matters(self.rulebook.roles[rule], sites)), whole.digest, whole.packs
+        )
+
+
+def _matters(role: Role, sites: set[str]) -> bool:
+    answers = isinstance(role.duty, DeadlineRule) and not role.name.startswith("opens")
+    return not answers or not role.duty.jurisdictions or not sites.isdisjoint(role.duty.jurisdictions)
+
+
+def judgement(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> dict[str, pl.DataFrame]:
+    """The tables of the events of one kind; `frame` has `recorded_at` and `conflicting` beside the contract's columns.
+
+    A conflicting event has two contents in one version: what applies to it is undetermined.
+    """
+    likeness = alike(frame.drop("conflicting"), kind, bench.views, bench.profiles, bench.rulebook)
+    verdicts = judge(likeness.cases, kind, bench.rulebook)
+    around = _around(frame, likeness, bench.views)
+    tables = _entries(frame, likeness, around, kind, bench)
+    counted = _counted(frame, around)
+    said = _said(verdicts, conflicts=frame["conflicting"].any())
+    return {
+        "verdicts": _verdicts(frame, around, verdicts, said, bench),
+        "tallies": _tallies(counted, verdicts),
+        "coverage": _coverage(counted),
+        "entries": tables,
+        "spots": _spots(counted, verdicts),
+        "told": _told(counted, verdicts),
+        "withdrawn": _withdrawn(frame, bench.withdrawals) if kind is CaseKind.MATCH else pl.DataFrame(schema=WITHDRAWN),
+    }
+
+
+def _around(frame: pl.DataFrame, likeness: Likeness, views: Views) -> pl.DataFrame:
+    """For each row its case, its context and whether it is in conflict."""
+    return pl.DataFrame(
+        {
+            "case": likeness.which,
+            "context": likeness.contexts,
+            "site": pl.Series([row.facts.get("site_id") for row in views.contexts.rows], dtype=pl.String).gather(
+                likeness.contexts
+            ),
+            "conflicting": frame["conflicting"],
+        }
+    )
+
+
+def _counted(frame: pl.DataFrame, around: pl.DataFrame) -> pl.DataFrame:
+    """How many rows there are of each case, context and hour; a context has one device, site and purpose."""
+    hours = frame["occurred_at"].dt.epoch("us") // 3_600_000_000
+    keys = around.select("case", "context", "conflicting").with_columns(hours.alias("hour"))
+    counted = (
+        keys.with_row_index("row")
+        .group_by("case", "context", "conflicting", "hour")
+        .agg(n=pl.len().cast(pl.Int64), row=pl.col("row").min())
+        .sort("row")
+    )
+    first = counted["row"]
+    return counted.with_columns(
+        (pl.col("hour") * 3_600_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+        *(frame[name].gather(first).alias(name) for name in ("controller_id", "device_id", "purpose_id")),
+        around["site"].gather(first).alias("site_id"),
+    )
+
+
+# -- what is said -----------------------------------------------------------------------------------------------------
+
+
+def _said(verdicts: Verdicts, *, conflicts: bool) -> pl.DataFrame:
+    """Everything that is not clear: `case`, `conflicting`, `rule` (its number), `outcome`, `reason`."""
+    parts: list[pl.DataFrame] = []
+    for number, (rule, counts) in enumerate(verdicts.counts().items()):
+        for outcome in (each for each in NOT_CLEAR if counts[each]):
+            cases = (verdicts.outcomes[rule.column] == outcome.value).arg_true()
+            reasons = verdicts.reasons(rule)["reason"] if outcome is Outcome.UNDETERMINED else None
+            parts.append(_part(cases, number, outcome, reasons, conflicting=False))
+        if conflicts and counts[Outcome.NOT_APPLICABLE] < verdicts.cases.height:
+            cases = (verdicts.outcomes[rule.column] != Outcome.NOT_APPLICABLE.value).arg_true()
+            reason = pl.Series([Unknown.CONFLICT.value]).new_from_index(0, len(cases))
+            parts.append(_part(cases, number, Outcome.UNDETERMINED, reason, conflicting=True))
+    return (
+        pl.concat(parts) if parts else _part(pl.Series([], dtype=pl.UInt32), 0, Outcome.CLEAR, None, conflicting=False)
+    )
+
+
+def _part(
+    cases: pl.Series, rule: int, outcome: Outcome, reasons: pl.Series | None, *, conflicting: bool
+) -> pl.DataFrame:
+    return pl.DataFrame({"case": cases.cast(pl.UInt32)}).with_columns(
+        conflicting=pl.lit(conflicting),
+        rule=pl.lit(rule, pl.UInt32),
+        outcome=pl.lit(outcome.value, pl.UInt8),
+        reason=pl.lit(None, pl.String) if reasons is None else reasons,
+    )
+
+
+def _verdicts(
+    frame: pl.DataFrame, around: pl.DataFrame, verdicts: Verdicts, said: pl.DataFrame, bench: Bench
+) -> pl.DataFrame:
+    """The verdicts that are not clear, in the columns of an answer."""
+    if said.is_empty():
+        return pl.DataFrame(schema=VERDICTS)
+    rows = around.select("case", "conflicting").with_row_index("row")
+    held = rows.filter(pl.col("case").is_in(said["case"].unique().implode()))
+    found = held.join(said, on=["case", "conflicting"], how="inner", maintain_order="left_right")
+    names = ("event_id", "event_version", "occurred_at", "recorded_at", "controller_id", "device_id", "purpose_id")
+    events = frame.select(*names, "subject_ref")[found["row"]].with_columns(
+        around["site"].gather(found["row"]).alias("site_id"),
+        around["context"].gather(found["row"]).alias("context"),
+        event_kind=pl.lit(verdicts.kind.value),
+    )
+    whole = events.hstack(found.select("case", "rule", "outcome", "reason"))
+    rules = pl.DataFrame(
+        {
+            "rule": pl.Series(range(len(verdicts.rules)), dtype=pl.UInt32),
+            "rule_id": [rule.id for rule in verdicts.rules],
+            "revision": [rule.revision for rule in verdicts.rules],
+            "level": [rule.level for rule in verdicts.rules],
+            "standing": [rule.standing for rule in verdicts.rules],
+        }
+    )
+    whole = whole.join(rules, on="rule", how="left", maintain_order="left")
+    deciding, excuses, ids = _evidence(whole, verdicts, bench)
+    return whole.with_columns(
+        pl.Series("deciding_records", deciding, dtype=VERDICTS["deciding_records"]),
+        pl.Series("excused_by", excuses, dtype=VERDICTS["excused_by"]),
+        pl.Series("violation_id", ids, dtype=pl.String),
+        outcome=pl.col("outcome").replace_strict(dict(enumerate(WORDS)), return_dtype=pl.String),
+        authority_id=pl.lit(None, pl.String),
+        window_until=pl.lit(None, VERDICTS["window_until"]),
+        bound=pl.lit(None, pl.Int64),
+    ).select(pl.col(name).cast(dtype) for name, dtype in VERDICTS.items())
+
+
+Texts = list[list[str] | None]
+ASKED = ("controller_id", "event_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
+
+
+def _evidence(whole: pl.DataFrame, verdicts: Verdicts, bench: Bench) -> tuple[Texts, Texts, list[str]]:
+    """For each verdict the records behind it, what excuses it, and the id that the breach has."""
+    contexts, histories = bench.views.contexts.rows, bench.views.histories
+    deciding: Texts = []
+    excuses: Texts = []
+    ids: list[str] = []
+    for row in whole.select(ASKED).iter_rows(named=True):
+        rule = verdicts.rules[row["rule"]]
+        ids.append(violation_id(rule.id, rule.revision, row["controller_id"], row["event_id"], row["subject_ref"]))
+        if row["outcome"] == Outcome.UNDETERMINED.value:
+            deciding.append(None)
+            excuses.append(None)
+            continue
+        context = contexts[row["context"]]
+        deciding.append(list(records_behind(rule, row, context, histories)))
+        excused = row["outcome"] == Outcome.EXCUSED.value
+        excuses.append(_excuses(verdicts, rule, row["case"], context) if excused else [])
+    return deciding, excuses, ids
+
+
+def _excuses(verdicts: Verdicts, rule: Rule, case: int, context: Context) -> list[str]:
+    return list(excused_by(rule, verdicts.cases.row(case, named=True), context))
+
+
+# -- counts -----------------------------------------------------------------------------------------------------------
+
+
+def _tallies(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
+    by = ["case", "conflicting", "day", "controller_id", "site_id", "purpose_id"]
+    days = counted.with_columns(pl.col("hour").dt.date().alias("day")).group_by(by).agg(pl.col("n").sum())
+    parts = [pl.DataFrame(schema=TALLIES)]
+    for rule in verdicts.rules:
+        outcomes = verdicts.outcomes[rule.column].gather(days["case"])
+        held = pl.when(days["conflicting"] & (outcomes > 0)).then(Outcome.UNDETERMINED.value).otherwise(outcomes)
+        told = days.with_columns(pl.select(held.alias("outcome")).to_series()).filter(pl.col("outcome") > 0)
+        if told.height:
+            summed = told.group_by(*by[2:], "outcome").agg(pl.col("n").sum())
+            parts.append(
+                summed.with_columns(
+                    rule_id=pl.lit(rule.id),
+                    revision=pl.lit(rule.revision, pl.Int64),
+                    outcome=pl.col("outcome").replace_strict(dict(enumerate(WORDS)), return_dtype=pl.String),
+                ).select(*TALLIES)
+            )
+    return summed_up("tallies", parts)
+
+
+def _coverage(counted: pl.DataFrame) -> pl.DataFrame:
+    judged = counted.with_columns(judged=pl.col("n"), rejected=pl.lit(0, pl.Int64)).select(*COVERAGE)
+    return summed_up("coverage", [judged])
+
+
+SUMS: Mapping[str, tuple[str, ...]] = {
+    "tallies": ("n",),
+    "coverage": ("judged", "rejected"),
+    "spots": ("cases",),
+    "told": (),
+}
+
+
+def summed_up(name: str, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Tables of counts as one, in the order of their keys."""
+    schema, numbers = TABLES[name], SUMS[name]
+    keys = [column for column in schema if column not in numbers]
+    whole = pl.concat(parts, how="vertical").group_by(keys).agg(pl.col(number).sum() for number in numbers)
+    return whole.sort(keys, nulls_last=False).select(pl.col(each).cast(dtype) for each, dtype in schema.items())
+
+
+# -- blind spots and withdrawals --------------------------------------------------------------------------------------
+
+
+def _spots(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
+    """Cases that stay undetermined because a device did not report a fact."""
+    by_device = counted.group_by("case", "device_id").agg(pl.col("n").sum())
+    parts = [pl.DataFrame(schema=SPOTS)]
+    for rule, counts in verdicts.counts().items():
+        if not counts[Outcome.UNDETERMINED] or rule.column in verdicts.failed:
+            continue
+        index = (verdicts.outcomes[rule.column] == Outcome.UNDETERMINED.value).arg_true().alias("case")
+        seen = verdicts.cases[index].select(*first_open(rule)).with_columns(index)
+        seen = seen.filter((pl.col("reason") == Unknown.NOT_REPORTED.value) & pl.col("fact").is_not_null())
+        found = seen.join(by_device, on="case").with_columns(rule_id=pl.lit(rule.id), cases=pl.col("n"))
+        parts.append(found.select(pl.col(name).cast(dtype) for name, dtype in SPOTS.items()))
+    return summed_up("spots", parts)
+
+
+def _told(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
+    """Which facts some event of each device tells."""
+    asked = sorted({name for rule in verdicts.rules for name in rule.facts if name in FACTS})
+    there = verdicts.cases.select(pl.col(name).is_not_null() for name in asked)
+    pairs = counted.select("device_id", "case").unique()
+    told = pairs.select("device_id").hstack(there[pairs["case"]]) if asked else pairs.select("device_id")
+    long = told.unpivot(asked, index="device_id", variable_name="fact", value_name="told") if asked else None
+    return summed_up("told", [pl.DataFrame(schema=TOLD) if long is None else long.filter("told").select(*TOLD)])
+
+
+def _withdrawn(frame: pl.DataFrame, withdrawals: pl.DataFrame) -> pl.DataFrame:
+    """Of each withdrawal how many matches of the person came after it, and the last."""
+    matches = frame.select("subject_ref", "controller_id", "purpose_id", "occurred_at", "comparison_decision")
+    held = matches.join(withdrawals, on=["subject_ref", "controller_id"], how="inner")
+    after = held.filter(
+        (pl.col("occurred_at") >= pl.col("withdrawn_at"))
+        & (pl.col("comparison_decision") == "match")
+        & ((pl.col("purposes").list.len() == 0) | pl.col("purposes").list.contains(pl.col("purpose_id")))
+    )
+    found = after.group_by("number").agg(
+        matches_after=pl.len().cast(pl.Int64), last_match_at=pl.col("occurred_at").max()
+    )
+    return found.select(*WITHDRAWN).sort("number")
+
+
+# -- entries ----------------------------------------------------------------------------------------------------------
+
+
+def _entries(
+    frame: pl.DataFrame, likeness: Likeness, around: pl.DataFrame, kind: CaseKind, bench: Bench
+) -> pl.DataFrame:
+    """The cases that are entered for duties; of those that restart a deadline the latest alone."""
+    if not any(rule.kind is kind for rule in bench.entering.rules):
+        return pl.DataFrame(schema=ENTRIES)
+    verdicts = judge(likeness.cases, kind, bench.entering)
+    columns = [pl.col(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in ENTERED]
+    parts = [pl.DataFrame(schema=ENTRIES)]
+    for rule, counts in verdicts.counts().items():
+        role = bench.rulebook.roles[rule]
+        for outcome in (each for each in (Outcome.UNDETERMINED, Outcome.VIOLATION) if counts[each]):
+            held = (verdicts.outcomes[rule.column] == outcome.value).gather(likeness.which)
+            entered = frame.select(columns).with_columns(around["site"].alias(PARTS["site"])).filter(held)
+            if restarts(role.duty, role.name):
+                entered = entered.sort("occurred_at", "event_id").unique(HOLDERS, keep="last", maintain_order=True)
+            entered = entered.with_columns(
+                duty=pl.lit(role.duty.column), role=pl.lit(role.name), known=pl.lit(outcome is Outcome.VIOLATION)
+            )
+            parts.append(entered.select(pl.col(name).cast(dtype) for name, dtype in ENTRIES.items()))
+    return pl.concat(parts)
+
+
+ENTERED = ("event_id", "occurred_at", *(column for part, column in PARTS.items() if part != "site"))
+HOLDERS = ["controller_id", "subject_ref"]
+
+
+def entered(entries: pl.DataFrame) -> Iterator[tuple[str, Any]]:
+    """The duty's column and the happening of each entry, as the docket takes them."""
+    for row in entries.iter_rows(named=True):
+        yield row["duty"], happening(row, row["role"], known=row["known"])

@@ -1,0 +1,222 @@
+"""Parquet as a source: an archive on disk or in an object store, or tables of the same layout without a manifest.
+
+Rules:
+1. With a manifest every offset is looked for and, on disk, every digest compared before anything is judged. Of an
+   object store the number of rows of each part is compared, since its digest would cost reading it twice.
+2. Without a manifest nobody can say what is missing; the answer then names no manifest.
+3. Of events only the columns that decide are read, unless repeats have to be told apart.
+4. An object store is named `s3://bucket/folder`; its endpoint and credentials come from the environment (`AWS_*`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from schemas.topics import TopicName
+from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
+from streams.errors import InputError, Place
+from streams.replay import manifest
+from streams.replay.answer import Hole, Source
+from streams.replay.manifest import MANIFEST, Part, Sound, manifest_of, sound
+from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, Events, FoundRecord, Piece
+
+EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
+RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
+COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
+    TopicName.MATCHES: MATCH_COLUMNS,
+    TopicName.ENCOUNTERS: ENCOUNTER_COLUMNS,
+}
+UNREAD = frozenset(
+    {
+        *("schema_version", "previous_key", "probe_id", "comparison_score", "comparison_threshold"),
+        *("system_id", "model_version"),
+    }
+)
+"""Columns of events that no rule asks and no verdict names."""
+
+
+class Stretch(NamedTuple):
+    """Rows of one file."""
+
+    topic: TopicName
+    path: str
+    first: int
+    rows: int
+    refused: bool = False
+
+
+class ParquetSource:
+    """The logs in Parquet below a folder or an address."""
+
+    dated = True
+
+    def __init__(self, location: str, *, allow_holes: bool = False, since: datetime | None = None) -> None:
+        """Look through the archive; raises InputError where it has a hole, unless told that it may.
+
+        Parts that were recorded before `since` hold no event of the range, and are not read.
+        """
+        self._location = location.rstrip("/")
+        self._since = since
+        self._sound = _looked_through(self._location, allow_holes=allow_holes)
+        self.holes = tuple(_hole(each) for each in self._sound.holes) if self._sound else ()
+        self._stretches = list(self._of_manifest(self._sound) if self._sound else _of_folder(Path(location)))
+        if not any(each.topic in EVENTS for each in self._stretches) and self._sound is None:
+            message = (
+                "expected matches/ or encounters/ with Parquet in it, matches.ndjson, or the address of an archive"
+            )
+            raise InputError(message, place=Place(location))
+
+    @property
+    def told(self) -> Source:
+        """What the answer says of it."""
+        digest = None if self._sound is None else self._sound.manifest.digest()
+        return Source(kind="parquet", location=self._location, manifest_digest=digest)
+
+    @property
+    def rows(self) -> int | None:
+        """How many events there are."""
+        return sum(each.rows for each in self._stretches if each.topic in EVENTS)
+
+    def records(self) -> Iterator[FoundRecord]:
+        """Every record of law, with those that were refused in their places."""
+        for topic in RECORDS:
+            files = [each for each in self._stretches if each.topic is topic]
+            for group in _groups(files, PIECE_ROWS):
+                parts = [_found_records(each) for each in group]
+                whole = pl.concat(parts).sort("partition", "offset")
+                for row in whole.iter_rows():
+                    yield FoundRecord(topic, *row)
+
+    def pieces(self) -> Iterator[Piece]:
+        """The events, about so many rows at a time."""
+        for topic in EVENTS:
+            for number, group in enumerate(
+                _groups([each for each in self._stretches if each.topic is topic], PIECE_ROWS)
+            ):
+                rows = sum(each.rows for each in group)
+                yield Piece(f"{topic}-{number:06}", topic, rows, partial(_events, topic, group))
+
+    def _of_manifest(self, archive: Sound) -> Iterator[Stretch]:
+        for part in sorted(archive.parts, key=_by_day):
+            if part.topic in EVENTS and self._since and part.recorded_until and part.recorded_until < self._since:
+                continue
+            for table, refused in ((part.accepted, False), (part.refused, True)):
+                if table is not None:
+                    yield Stretch(part.topic, f"{self._location}/{table.path}", 0, table.rows, refused)
+
+
+def _by_day(part: Part) -> tuple[object, ...]:
+    if part.topic in RECORDS:
+        return (part.topic, part.partition, part.first_offset)
+    return (
+        part.topic,
+        "" if part.recorded_from is None else str(part.recorded_from.date()),
+        part.partition,
+        part.first_offset,
+    )
+
+
+def _looked_through(location: str, *, allow_holes: bool) -> Sound | None:
+    """The archive that was looked through; None where there is no manifest."""
+    topics = (*EVENTS, *RECORDS)
+    if not location.startswith("s3://"):
+        if not (Path(location) / MANIFEST).exists():
+            return None
+        return sound(Path(location), topics=topics, allow_holes=allow_holes)
+    place = Place(f"{location}/{MANIFEST}")
+    try:
+        lines = pl.scan_lines(f"{location}/{MANIFEST}").collect().to_series().to_list()
+    except (pl.exceptions.PolarsError, OSError):
+        raise InputError("expected the manifest of an archive, and an object store that answers", place=place) from None
+    held = manifest_of("\n".join([*lines, ""]).encode(), place)
+    parts = tuple(part for part in held.parts if part.topic in topics)
+    for table in (table for part in parts for table in part.tables):
+        _compare(f"{location}/{table.path}", table.rows)
+    holes = held.holes((), topics)
+    if holes and not allow_holes:
+        raise InputError(f"expected an archive without holes, found {len(holes)}; see --allow-holes", place=place)
+    return Sound(held, parts, tuple(holes))
+
+
+def _compare(path: str, rows: int) -> None:
+    try:
+        there = pl.scan_parquet(path).select(pl.len()).collect().item()
+    except (pl.exceptions.PolarsError, OSError):
+        raise InputError("expected the part that the manifest names", place=Place(path)) from None
+    if there != rows:
+        raise InputError(f"expected {rows} rows as the manifest says, found {there}", place=Place(path))
+
+
+def _hole(hole: manifest.Hole) -> Hole:
+    return Hole(
+        topic=hole.topic.value,
+        partition=hole.partition,
+        first_offset=hole.first_offset,
+        last_offset=hole.next_offset - 1,
+        reason=hole.lack.value,
+    )
+
+
+def _of_folder(folder: Path) -> Iterator[Stretch]:
+    """The files of a folder without a manifest, the large ones in several stretches."""
+    for topic in (*EVENTS, *RECORDS):
+        for file in sorted((folder / topic.value).rglob("*.parquet")):
+            rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+            for first in range(0, rows, PIECE_ROWS):
+                yield Stretch(topic, str(file), first, min(PIECE_ROWS, rows - first))
+
+
+def _groups(stretches: Collection[Stretch], rows_max: int) -> Iterator[list[Stretch]]:
+    """Stretches in a row, so many together that they have about as many rows as are asked for."""
+    group: list[Stretch] = []
+    for each in stretches:
+        if group and sum(one.rows for one in group) + each.rows > rows_max:
+            yield group
+            group = []
+        group.append(each)
+    if group:
+        yield group
+
+
+def _events(topic: TopicName, group: Sequence[Stretch], whole: bool) -> Events:
+    columns = COLUMNS[topic]
+    wanted = [name for name in columns if whole or name not in UNREAD]
+    accepted = [_read(each, {name: columns[name] for name in wanted}) for each in group if not each.refused]
+    refused = [_read(each, {"reason": pl.String()}) for each in group if each.refused]
+    frames = {name: pl.DataFrame(schema={**COLUMNS[name], **PLACED}) for name in EVENTS}
+    if accepted:
+        frames[topic] = pl.concat(accepted).rechunk()
+    told = pl.concat(refused) if refused else pl.DataFrame(schema=REFUSED)
+    return Events(frames[TopicName.MATCHES], frames[TopicName.ENCOUNTERS], told)
+
+
+def _read(stretch: Stretch, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Rows of a file, with the columns asked for and where they stood; a column that is not there is null."""
+    try:
+        scanned = pl.scan_parquet(stretch.path)
+        there = scanned.collect_schema().names()
+        asked = {**columns, **PLACED}
+        return (
+            scanned.slice(stretch.first, stretch.rows)
+            .select(
+                (pl.col(name) if name in there else pl.lit(None)).cast(dtype).alias(name)
+                for name, dtype in asked.items()
+            )
+            .collect()
+        )
+    except (pl.exceptions.PolarsError, OSError):
+        raise InputError("expected a table of the archive's layout", place=Place(stretch.path)) from None
+
+
+def _found_records(stretch: Stretch) -> pl.DataFrame:
+    text = {"key": pl.String()} if stretch.refused else {"value": pl.Binary()}
+    frame = _read(stretch, text).with_columns(pl.col("recorded_at").dt.epoch("us"))
+    missing = {"value": pl.Binary(), "key": pl.String()}
+    frame = frame.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items() if name not in text)
+    return frame.select("partition", "offset", "recorded_at", "value", "key")

@@ -1,0 +1,205 @@
+"""A part of an archive as tables: what the records of one piece of a log say, in columns, and what was refused.
+
+Rules:
+1. Every record of a piece is a row of exactly one table: accepted, or refused by its offset and reason.
+2. Events, subject records, violations and duties stand in the columns of their contracts, so that a replay reads
+   columns. Records of law keep their bytes too, and whatever a newer minor version wrote: nothing it says is lost.
+3. No bytes are kept of what was refused, nor of a dead letter: they may hold anything, and an archive lasts for years.
+   Their place, size and digest are; of a record also its key, because an unreadable record makes its key unknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, get_args
+
+import polars as pl
+
+from schemas.contract import Contract, ContractError, Message
+from schemas.encounter import AccessOutcome, Disclosure, HumanReview
+from schemas.match import MatchEvent
+from schemas.subject import AnySubjectRecord
+from schemas.topics import ORIGIN, TOPICS, TopicName
+from schemas.verdict import Obligation, Rejection, Violation
+from streams.core.decode import Decoded, Refused, decode, decode_encounters
+from streams.core.frame import MATCH_COLUMNS, columns_of, frame_of
+
+KEY_BYTES_MAX = 256
+"""The keys of records are shorter: a kind and an identifier of 128 characters."""
+
+TIME = pl.Datetime("us", "UTC")
+PLACE: Mapping[str, pl.DataType] = {
+    "topic": pl.String(), "partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": TIME,
+}  # fmt: skip
+"""Where a row stood: the bare name of its topic, and the broker's append time."""
+EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
+RECORDS = (TopicName.SUBJECTS, TopicName.REGISTRY)
+WITH_VALUE = (*RECORDS, TopicName.TALLIES, TopicName.RECEIPTS, TopicName.REJECTIONS)
+"""Where `value` is the whole message in every row; elsewhere only where its version is newer than ours."""
+
+KINDS: Mapping[TopicName, tuple[type[Message], ...]] = {
+    TopicName.MATCHES: (MatchEvent,),
+    TopicName.ENCOUNTERS: (AccessOutcome, HumanReview, Disclosure),
+    TopicName.SUBJECTS: get_args(get_args(AnySubjectRecord)[0]),
+    TopicName.VIOLATIONS: (Violation,),
+    TopicName.OBLIGATIONS: (Obligation,),
+}
+COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
+    topic: MATCH_COLUMNS if topic is TopicName.MATCHES else columns_of(*kinds) for topic, kinds in KINDS.items()
+}
+"""The columns of a contract that an archive spells out; of the other topics it keeps `kind` and `value`."""
+KIND_ONLY: Mapping[str, pl.DataType] = {"kind": pl.String()}
+
+REFUSED: Mapping[str, pl.DataType] = {
+    **PLACE,
+    "key": pl.String(),
+    "reason": pl.String(),
+    "expected": pl.String(),
+    "size_bytes": pl.Int64(),
+    "sha256": pl.String(),
+}
+
+
+class ArchivedRecord(Protocol):
+    """What an archive asks of a record of a log; the timestamp is in milliseconds since 1970."""
+
+    @property
+    def offset(self) -> int:
+        """The place in its partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """The broker's append time."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value; None is a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """The headers, in order."""
+
+
+class Tables(NamedTuple):
+    """The two tables of a part, each in the order of offsets."""
+
+    accepted: pl.DataFrame
+    refused: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Records of `topic`/`partition` within `[first_offset, next_offset)`, all recorded on one day, UTC."""
+
+    topic: TopicName
+    partition: int
+    first_offset: int
+    next_offset: int
+    records: Sequence[ArchivedRecord]
+
+
+def schema_of(topic: TopicName) -> dict[str, pl.DataType]:
+    """The columns of the accepted rows of a topic, in their order."""
+    origin = {"origin": pl.String()} if topic in EVENTS else {}
+    return {**PLACE, **origin, **COLUMNS.get(topic, KIND_ONLY), "value": pl.Binary()}
+
+
+def tables_of(piece: Piece) -> Tables:
+    """What the records of a piece say."""
+    values = [record.value for record in piece.records]
+    decoded = DECODERS.get(piece.topic, _by_contract)(piece.topic, values)
+    rows = decoded.frame["row"].to_list()
+    frame = decoded.frame.drop("row").hstack(_place(piece, [piece.records[row] for row in rows]))
+    if piece.topic in EVENTS:
+        origins = [_origin(piece.records[row]) for row in rows]
+        frame = frame.with_columns(pl.Series("origin", origins, dtype=pl.String))
+    if "value" not in frame.columns:
+        kept = [values[row] for row in rows]
+        if piece.topic not in WITH_VALUE:
+            kept = _newer(piece.topic, frame["schema_version"], kept)
+        frame = frame.with_columns(pl.Series("value", kept, dtype=pl.Binary))
+    return Tables(frame.select(*schema_of(piece.topic)).rechunk(), _refused(piece, decoded.refused))
+
+
+def _place(piece: Piece, records: Sequence[ArchivedRecord]) -> list[pl.Series]:
+    stamps = pl.Series("recorded_at", [record.timestamp * 1_000 for record in records], dtype=pl.Int64)
+    return [
+        pl.repeat(piece.topic.value, len(records), dtype=pl.String, eager=True).alias("topic"),
+        pl.repeat(piece.partition, len(records), dtype=pl.Int32, eager=True).alias("partition"),
+        pl.Series("offset", [record.offset for record in records], dtype=pl.Int64),
+        stamps.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+    ]
+
+
+def _newer(topic: TopicName, versions: pl.Series, values: Sequence[bytes | None]) -> list[bytes | None]:
+    """The bytes of the messages of a newer minor version: the columns do not have all that they say."""
+    ours = max(kind.MINOR for kind in KINDS[topic])
+    newer = versions.str.extract(r"\.(\d+)$").cast(pl.Int64) > ours
+    return [value if new else None for value, new in zip(values, newer.to_list(), strict=True)]
+
+
+def _origin(record: ArchivedRecord) -> str | None:
+    return next((value.decode(errors="replace") for name, value in record.headers if name == ORIGIN), None)
+
+
+# -- decoding ---------------------------------------------------------------------------------------------------------
+
+
+def _by_contract(topic: TopicName, values: Sequence[bytes | None]) -> Decoded:
+    """Messages one by one, through their contract, in the columns that are spelt out."""
+    contract: Contract[Any] | None = TOPICS[topic].contract
+    assert contract is not None, "every topic of the catalogue has a contract"
+    accepted: list[Any] = []
+    rows: list[int] = []
+    refused: list[Refused] = []
+    for row, value in enumerate(values):
+        try:
+            accepted.append(contract.read(value or b""))
+            rows.append(row)
+        except ContractError as error:
+            refused.append(Refused(row, error))
+    frame = frame_of(accepted, COLUMNS.get(topic, KIND_ONLY)).with_columns(pl.Series("row", rows, dtype=pl.UInt32))
+    if topic is TopicName.REJECTIONS:
+        frame = frame.with_columns(pl.Series("value", [_without_bytes(each) for each in accepted], dtype=pl.Binary))
+    return Decoded(frame, tuple(refused), fast=0, contract=len(values))
+
+
+def _without_bytes(rejection: Rejection) -> bytes:
+    return rejection.model_copy(update={"key_base64": None, "value_base64": None}).to_json()
+
+
+DECODERS: Mapping[TopicName, Callable[[TopicName, Sequence[bytes | None]], Decoded]] = {
+    TopicName.MATCHES: lambda _, values: decode(values),
+    TopicName.ENCOUNTERS: lambda _, values: decode_encounters(values),
+}
+
+
+def _refused(piece: Piece, refused: Sequence[Refused]) -> pl.DataFrame:
+    records = [piece.records[each.row] for each in refused]
+    bodies = [record.value or b"" for record in records]
+    told: dict[str, Sequence[str | int | None]] = {
+        "key": [_key(piece.topic, record) for record in records],
+        "reason": [each.error.reason.value for each in refused],
+        "expected": [each.error.expected for each in refused],
+        "size_bytes": [len(body) for body in bodies],
+        "sha256": [hashlib.sha256(body).hexdigest() for body in bodies],
+    }
+    columns = [pl.Series(name, values, dtype=REFUSED[name]) for name, values in told.items()]
+    return pl.DataFrame([*_place(piece, records), *columns]).select(*REFUSED).rechunk()
+
+
+def _key(topic: TopicName, record: ArchivedRecord) -> str | None:
+    """The key of a record of law that cannot be read; None where it has none, or is not what such a key looks like."""
+    contract, key = TOPICS[topic].contract, record.key
+    if topic not in RECORDS or not key or len(key) > KEY_BYTES_MAX or (contract and contract.withholds(key)):
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return None

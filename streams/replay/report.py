@@ -1,0 +1,235 @@
+"""The report of a replay: one page to read and to print, that needs no network and no script.
+
+Rules:
+1. Coverage comes first: a figure without its denominator is a fault, and what was not measured is called that.
+2. Unknown never reads as clear: what is undetermined stands beside every count of violations.
+3. No person is in a report, not even by a token; small counts are hidden (`streams.replay.suppression`).
+4. The same answer makes the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import polars as pl
+from markupsafe import Markup
+
+from schemas.verdict import Violation
+from streams.errors import InputError, Place
+from streams.replay import chart
+from streams.replay.answer import Answer, digest_of
+from streams.replay.comparison import BY, Comparison, Difference
+from streams.replay.comparison_page import TITLES
+from streams.replay.report_table import NOWHERE, Findings, Line, findings, folded, tree, withdrawals
+from streams.replay.suppression import CELL_SIZE, Shown, total
+
+TEMPLATE = "report.html.j2"
+NARROW_SPACE = "\u202f"
+BANDS = ((10_000, "10 000 or more"), (1_000, "1 000 to 9 999"), (100, "100 to 999"), (10, "10 to 99"), (0, "below 10"))
+"""How often a fact was missing is told roughly: exact numbers beside the tables would give small counts away."""
+
+REASONS: Mapping[str, str] = {
+    "not_reported": "the system does not deliver the fact",
+    "feed_missing": "no feed covers the records",
+    "feed_behind": "the feed of the records is not complete up to the event, or has broken its promise",
+    "identity_unlinked": "a match without a person: the recogniser knows an id that the vault does not",
+    "not_registered": "the device, site, controller or purpose is not on record",
+    "record_unreadable": "the newest record of that key cannot be read",
+    "conflict": "one record in one version has two contents",
+    "rule_failed": "the rule itself failed: a bug, to be reported",
+}
+"""What each reason of an unknown means, in the words of the glossary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asides:
+    """What a report shows besides its answer, where it was asked for."""
+
+    comparison: Comparison | None = None
+    compared_with: str = ""
+    log: Sequence[Violation] | None = None
+    """The last word of the log of violations on each breach that the answer is about."""
+
+
+NOTHING_ASIDE = Asides()
+
+
+def report(answer: Answer, asides: Asides = NOTHING_ASIDE, *, cell_size: int = CELL_SIZE) -> str:
+    """The page as HTML; raises ConfigurationError where the library of charts is not installed."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": _counted, "number": _number, "time": _time}
+    in_force, what_if = (findings(answer, standing, cell_size) for standing in ("in_force", "what_if"))
+    withdrawn, delays = withdrawals(answer, cell_size)
+    return environment.get_template(TEMPLATE).render(
+        manifest=answer.manifest,
+        answer_digest=digest_of(answer.folder / "answer.json"),
+        cell_size=cell_size,
+        coverage=_coverage(answer, cell_size),
+        found=in_force,
+        what_if=what_if,
+        charts=_charts(in_force),
+        reasons=REASONS,
+        blind_spots=list(_blind_spots(answer)),
+        withdrawn=withdrawn,
+        delays=delays,
+        corrections=None if asides.comparison is None else list(_corrections(asides.comparison, cell_size)),
+        compared_with=asides.compared_with,
+        settled=None if asides.log is None else _settled(asides.log, cell_size),
+    )
+
+
+def write_report(page: str, file: Path) -> None:
+    """Write a report; raises InputError where the file cannot be written."""
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", place=Place(str(file))) from None
+
+
+def _charts(found: Findings) -> Mapping[str, Markup]:
+    rules = [Line(line.rule.id, line.violation) for line in found.rules]
+    drawn = {
+        "times": chart.over_time(found.times, "violations"),
+        "unknown_times": chart.over_time(found.unknown_times, "undetermined", color=chart.OCHRE),
+        "rules": chart.ranked(rules, "rules"),
+        "controllers": chart.ranked(found.controllers, "controllers"),
+        "reasons": chart.ranked(found.reasons, "reasons", color=chart.OCHRE),
+    }
+    return {name: Markup(text) for name, text in drawn.items()}  # noqa: S704 - made by us, of numbers and identifiers
+
+
+# -- coverage ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCovered:
+    """How much was judged of one controller (`depth` 0) or one of its sites, and in how many hours."""
+
+    name: str
+    depth: int
+    judged: Shown
+    hours: Shown
+    devices: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What the answer is about, and what it cannot be about."""
+
+    read: Shown
+    judged: Shown
+    kinds: Mapping[str, int]
+    rejected: Mapping[str, int]
+    hours: int
+    """Hours of the range."""
+    silent_hours: int
+    """Those in which nothing at all was judged or rejected."""
+    places: tuple[PlaceCovered, ...]
+
+
+def _coverage(answer: Answer, cell_size: int) -> Coverage:
+    counts, table = answer.manifest.counts, answer.table("coverage")
+    judged = total(sum(counts.judged.values()), cell_size)
+    by = table.filter(pl.col("judged") > 0).rename({"judged": "n"})
+    whole = total(int(by["n"].sum()), cell_size)
+    span = answer.manifest.until - answer.manifest.from_
+    hours = -(-int(span.total_seconds()) // 3600)
+    return Coverage(
+        read=None if judged is None else counts.read,
+        judged=judged,
+        kinds={} if judged is None else counts.judged,
+        rejected=counts.rejected,
+        hours=hours,
+        silent_hours=max(0, hours - table["hour"].drop_nulls().n_unique()),
+        places=tuple(_places(by, whole, cell_size)),
+    )
+
+
+def _places(rows: pl.DataFrame, whole: Shown, cell_size: int) -> Iterator[PlaceCovered]:
+    lines = folded(tree(rows, ("controller_id", "site_id"), whole, cell_size))
+    controller, site = (pl.col(name).fill_null(NOWHERE) for name in ("controller_id", "site_id"))
+    here = rows.with_columns(controller=controller, site=site, both=controller + " / " + site)
+    owner = ""
+    for line in lines:
+        owner = owner if line.depth else line.name
+        whose = pl.col("controller") == owner
+        inside = whose & (pl.col("site") == line.name) if line.depth else whose | (pl.col("both") == line.name)
+        there = here.filter(inside)
+        hours = None if line.count is None else there["hour"].n_unique()
+        yield PlaceCovered(line.name, line.depth, line.count, hours, there["device_id"].drop_nulls().n_unique())
+
+
+# -- what was not seen, and what was changed --------------------------------------------------------------------------
+
+
+def _blind_spots(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Each fact that a device never delivers, with the rules that ask it, and roughly how often."""
+    spots = answer.table("blind_spots")
+    counted = spots.group_by("device_id", "fact", "supply").agg(pl.col("rule_id").sort(), pl.col("cases").max())
+    told = [{**row, "band": _band(row["cases"])} for row in counted.iter_rows(named=True)]
+    names = [name for _, name in BANDS]
+    yield from sorted(told, key=lambda row: (names.index(row["band"]), row["device_id"], row["fact"]))
+
+
+def _band(cases: int) -> str:
+    return next(name for least, name in BANDS if cases >= least)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """One kind of difference: how many breaches, by rule, and by controller."""
+
+    title: str
+    count: Shown
+    rules: tuple[Line, ...]
+    controllers: tuple[Line, ...]
+
+
+def _corrections(comparison: Comparison, cell_size: int) -> Iterator[Corrected]:
+    rows = comparison.rows.select(*BY).with_columns(n=pl.lit(1, pl.Int64))
+    for difference in Difference:
+        of_kind = rows.filter(difference=difference.value)
+        whole = total(of_kind.height, cell_size)
+        by = [tuple(tree(of_kind, (name,), whole, cell_size)) for name in ("rule_id", "controller_id")]
+        yield Corrected(TITLES[difference], whole, by[0], by[1])
+
+
+def _settled(log: Sequence[Violation], cell_size: int) -> Mapping[str, Corrected]:
+    """The contested and the retracted violations of the log, in force, by controller."""
+    found = {}
+    for status in ("contested", "retracted"):
+        owners = [each.controller_id for each in log if each.status == status and each.standing == "in_force"]
+        rows = pl.DataFrame({"controller_id": owners}, schema={"controller_id": pl.String})
+        whole = total(len(owners), cell_size)
+        lines = tree(rows.with_columns(n=pl.lit(1, pl.Int64)), ("controller_id",), whole, cell_size)
+        found[status] = Corrected(status.capitalize(), whole, (), tuple(lines))
+    return found
+
+
+# -- how things are written -------------------------------------------------------------------------------------------
+
+
+def _counted(count: Shown) -> Markup:
+    """A count for a cell; what is hidden says so to eyes and to readers aloud."""
+    if count is None:
+        return Markup('<span class="hidden" title="not shown">&ndash;<span class="aloud"> not shown</span></span>')
+    return Markup(_number(count))  # noqa: S704 - digits
+
+
+def _number(count: int) -> str:
+    return f"{count:,}".replace(",", NARROW_SPACE)
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC").replace(" 00:00:00 UTC", "")

@@ -1,0 +1,80 @@
+"""A source of logs: what a replay reads from, whatever holds it.
+
+Rules:
+1. A source gives the same pieces, each with the same rows in the same order, each time it is asked.
+2. What a source does not hold is a hole, and is told.
+3. Records come in the order of their partitions and offsets: an unreadable one is ended by a readable one after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+import polars as pl
+
+from schemas.topics import TopicName
+from streams.replay.answer import Hole, Source
+
+PIECE_ROWS = 1_000_000
+"""Events judged at once: enough that like cases are many, few enough that they fit the memory."""
+PLACED = {"partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": pl.Datetime("us", "UTC")}
+"""Where and when a row was recorded; null where the source does not tell."""
+REFUSED = {"reason": pl.String(), **PLACED}
+
+
+class Events(NamedTuple):
+    """The events of a piece: the columns of the contract and `PLACED`, and what is no event."""
+
+    matches: pl.DataFrame
+    encounters: pl.DataFrame
+    refused: pl.DataFrame
+
+
+class Piece(NamedTuple):
+    """A stretch of the logs of events that is judged at once."""
+
+    name: str
+    topic: TopicName
+    rows: int
+    """About how many, for the progress."""
+    load: Callable[[bool], Events]
+    """Reads it: whole where it is asked so, else at least the columns that decide."""
+
+
+class FoundRecord(NamedTuple):
+    """One record of law as a log holds it; `value` is None where it was refused, and `key` its key then."""
+
+    topic: TopicName
+    partition: int
+    offset: int
+    recorded_at: int | None
+    """Microseconds since 1970."""
+    value: bytes | None
+    key: str | None = None
+
+
+class LogSource(Protocol):
+    """What a replay asks of whatever holds the logs."""
+
+    @property
+    def told(self) -> Source:
+        """What the answer says of it."""
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """What it does not hold."""
+
+    @property
+    def rows(self) -> int | None:
+        """About how many events there are; None where that is not known before they are read."""
+
+    @property
+    def dated(self) -> bool:
+        """Whether it tells when each record was recorded."""
+
+    def records(self) -> Iterator[FoundRecord]:
+        """Every record of law."""
+
+    def pieces(self) -> Iterator[Piece]:
+        """The events, a piece at a time."""
