@@ -91,23 +91,23 @@ def registry() -> list[RegistryRecord]:
 
 
 def write_records(folder: Path, persons: int) -> None:
-    """Two consents a person, the second for another purpose; none of one person in a hundred."""
+    """Two records a person, a consent and an enrolment; one person in a hundred consented to something else."""
     values = pl.DataFrame({"value": [record.to_json() for record in registry()]})
     _write(values, folder / "registry" / "day=2026-10-01" / "part-0-0.parquet", 0)
-    since, later = "2026-10-02T00:00:00.000000Z", "2026-10-05T00:00:00.000000Z"
-    refs = pl.select(ref=_ref(pl.int_range(persons)), n=pl.int_range(persons)).filter(
-        pl.col("n") % live_job.VIOLATING != 0
+    number = pl.int_range(persons)
+    refs = pl.select(n=number, ref=_ref(number), other=number % live_job.VIOLATING == 0)
+    head = '"record_id":"{}-{}","controller_id":"c1","subject_ref":"{}","valid_from":"{}"'
+    consent = (
+        f'"kind":"consent_given",{head},"purposes":[{{}}],"actions":["collect","identify"],"consent_form":"separate"'
     )
+    enrolment = f'"kind":"enrolment",{head},"age_band":"adult","source_of_image":"capture"'
+    since, later = pl.lit("2026-10-02T00:00:00.000000Z"), pl.lit("2026-10-05T00:00:00.000000Z")
+    purposes = pl.when("other").then(pl.lit('"p-gate"')).otherwise(pl.lit('"p-access","p-entry"'))
     said = (
-        '"kind":"consent_given","record_id":"consent-{}-{}","controller_id":"c1","subject_ref":"{}","valid_from":"{}",'
-        '"purposes":["{}"],"actions":["collect","identify"],"consent_form":"separate"'
+        pl.format(consent, pl.lit("c"), "n", "ref", since, purposes),
+        pl.format(enrolment, pl.lit("e"), "n", "ref", later),
     )
-    parts = [
-        refs.select(
-            value=pl.lit("{") + pl.format(said, "n", pl.lit(purpose), "ref", pl.lit(at), pl.lit(purpose)) + pl.lit("}")
-        ).with_columns(pl.col("value").cast(pl.Binary))
-        for at, purpose in ((since, "p-access"), (later, "p-entry"))
-    ]
+    parts = [refs.select(value=(pl.lit("{") + each + pl.lit("}")).cast(pl.Binary)) for each in said]
     _write(pl.concat(parts), folder / "subjects" / "day=2026-10-02" / "part-0-0.parquet", 0)
 
 
@@ -142,6 +142,7 @@ def events(first: int, count: int, total: int, persons: int) -> pl.DataFrame:
         "storage_location": pl.lit("device"),
         "internet_transfer": pl.lit(value=False),
         "reference_database_id": pl.lit("members"),
+        "notice_id": pl.lit("n1"),
         "decision_effect": pl.lit("admit"),
     }
     return pl.select(said.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in MATCH_COLUMNS.items())
@@ -257,12 +258,14 @@ def interpreter(parquet: Path, count: int) -> dict[str, float]:
 
 AS_OF = """
 WITH facts AS (
-    SELECT m.*, s.site_public, s.sign_verified, d.zone AS device_zone, c.controller_type, p.purpose_category, p.legal_basis,
+    SELECT m.*, s.site_public, s.sign_verified, d.zone AS device_zone, c.controller_type, p.purpose_category,
+        p.legal_basis,
         g.consent_id IS NOT NULL AS consent_in_force, false AS consent_withdrawn, n.id IS NOT NULL AS notice_in_force,
         o.id IS NOT NULL AS authority_registered, g.actions AS separate_consent_actions,
         []::VARCHAR[] AS consented_attributes
     FROM read_parquet('{matches}') m
-    ASOF LEFT JOIN consents g ON g.subject_ref = m.subject_ref AND g.purpose_id = m.purpose_id AND g.valid_from <= m.occurred_at
+    ASOF LEFT JOIN consents g
+        ON g.subject_ref = m.subject_ref AND g.purpose_id = m.purpose_id AND g.valid_from <= m.occurred_at
     ASOF LEFT JOIN devices d ON d.id = m.device_id AND d.valid_from <= m.occurred_at
     ASOF LEFT JOIN sites s ON s.id = d.site_id AND s.valid_from <= m.occurred_at
     ASOF LEFT JOIN controllers c ON c.id = m.controller_id AND c.valid_from <= m.occurred_at
@@ -285,8 +288,8 @@ def duckdb(parquet: Path) -> dict[str, float]:
         "record_id": pl.String, "subject_ref": pl.String, "valid_from": pl.String, "purposes": pl.List(pl.String),
         "actions": pl.List(pl.String),
     }))).unnest("value")  # fmt: skip
-    consents = said.select(
-        "subject_ref", "actions", consent_id="record_id", purpose_id=pl.col("purposes").list.first(),
+    consents = said.filter(pl.col("purposes").is_not_null()).explode("purposes").select(
+        "subject_ref", "actions", consent_id="record_id", purpose_id="purposes",
         valid_from=pl.col("valid_from").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_zone="UTC", time_unit="us"),
     )  # fmt: skip
     database.register("frame", consents)
@@ -299,7 +302,8 @@ def duckdb(parquet: Path) -> dict[str, float]:
     row = database.execute(AS_OF.format(matches=parquet / "matches" / "**" / "*.parquet", counts=counts)).fetchone()
     seconds = time.perf_counter() - begun
     total = database.execute(f"SELECT count(*) FROM read_parquet('{parquet}/matches/**/*.parquet')").fetchone()
-    assert row is not None and total is not None, "a count has a row"
+    assert row is not None, "a count has a row"
+    assert total is not None, "a count has a row"
     return {"seconds": seconds, "per_second": total[0] / seconds, "violations": sum(row)}
 
 
