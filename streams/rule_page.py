@@ -39,10 +39,13 @@ def pages(book: Rulebook) -> Mapping[str, str]:
 def _pack_page(book: Rulebook, pack: str) -> str:
     rules = [rule for rule in book.every() if rule.pack == pack]
     lines = [f"# Rules of the pack {pack}", "", HEAD, "", "| rule | level | kind | standing |", "|---|---|---|---|"]
-    for each in rules:
-        lines.append(f"| [`{each.id}`](#{anchor(each)}) | {each.level} | {each.rule_kind} | {each.standing} |")
+    lines += [_row(each) for each in rules]
     sections = [f'<a id="{anchor(each)}"></a>\n\n## {each.id}\n\n{section(each)}' for each in rules]
     return "\n".join([*lines, "", "\n\n".join(sections)]) + "\n"
+
+
+def _row(rule: AnyRule) -> str:
+    return f"| [`{rule.id}`](#{anchor(rule)}) | {rule.level} | {rule.rule_kind} | {rule.standing} |"
 
 
 def anchor(rule: AnyRule) -> str:

@@ -3,16 +3,18 @@
 Rules:
 1. A case that a rule of a duty "violates" is entered; one that stays undetermined is entered as uncertain; an excused
    one is not.
-2. What is entered is where and when it was and whom it is about; nothing of the comparison itself.
+2. Of cases that only restart a deadline the latest of each person in a batch is entered: no other would count.
+3. What is entered is where and when it was and whom it is about; nothing of the comparison itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from streams.core.docket import restarts
 from streams.core.facts import CaseKind
 from streams.core.instant import NEVER, micros
 from streams.core.judge import Outcome, Verdicts, judge
@@ -29,6 +31,9 @@ PARTS = {
     "authority": "authority_id",
     "event": "match_event_id",
 }
+
+Found = tuple[int, Rule, Outcome]
+"""Row, rule and outcome."""
 
 
 class Entry(NamedTuple):
@@ -47,13 +52,30 @@ def entries(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Iterator
 
 
 def _entries(verdicts: Verdicts, roles: Mapping[Rule, Role]) -> Iterator[Entry]:
-    found = list(verdicts.found(Outcome.VIOLATION, Outcome.UNDETERMINED))
+    found = list(_needed(list(verdicts.found(Outcome.VIOLATION, Outcome.UNDETERMINED)), verdicts.cases, roles))
     wanted = sorted({row for row, _, _ in found})
     columns = [name for name in ("row", "event_id", "occurred_at", *PARTS.values()) if name in verdicts.cases.columns]
     rows = dict(zip(wanted, verdicts.cases.select(columns)[wanted].iter_rows(named=True), strict=True))
     for row, rule, outcome in found:
         known = outcome is Outcome.VIOLATION
         yield Entry(rows[row].get("row", row), roles[rule], happening(rows[row], roles[rule].name, known=known))
+
+
+def _needed(found: Sequence[Found], cases: pl.DataFrame, roles: Mapping[Rule, Role]) -> Iterator[Found]:
+    """What has to be entered: of cases that only restart a deadline, the latest of each person is all that counts."""
+    rows: dict[Rule, list[int]] = {}
+    for row, rule, _ in found:
+        if restarts(roles[rule].duty, roles[rule].name):
+            rows.setdefault(rule, []).append(row)
+    latest = {rule: _latest(cases, held) for rule, held in rows.items()}
+    return (each for each in found if each[1] not in latest or each[0] in latest[each[1]])
+
+
+def _latest(cases: pl.DataFrame, rows: list[int]) -> frozenset[int]:
+    who = ["controller_id", "subject_ref"]
+    held = cases.select("occurred_at", "event_id", *who)[rows].with_columns(place=pl.Series(rows, dtype=pl.UInt32))
+    last = held.sort("occurred_at", "event_id").unique(subset=who, keep="last", maintain_order=True)
+    return frozenset(last["place"].to_list())
 
 
 def happening(row: Mapping[str, Any], role: str, *, known: bool) -> Happening:

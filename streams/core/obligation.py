@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -98,27 +99,54 @@ class Known:
 
 def obligations(rule: DeadlineRule, happenings: Sequence[Happening], known: Known) -> Iterator[Obligation]:
     """Every duty of a rule out of what happened around one key holder (a person, or a controller)."""
-    once: dict[str, Obligation] = {}
+    groups: dict[str, list[tuple[Trigger, Unknown | None]]] = {}
     for trigger, open_question in _triggers(rule, happenings, known):
-        name = _period(rule, trigger)
-        identity = obligation_id(rule, trigger.parts, name)
+        identity = obligation_id(rule, trigger.parts, _period(rule, trigger))
+        groups.setdefault(identity, []).append((trigger, open_question))
+    answers = _Answers(rule, [each for each in happenings if each.at <= known.until]) if groups else None
+    for identity, group in groups.items():
+        assert answers is not None, "what is opened may be answered"
+        found = _opened_by_the_first(rule, identity, group, answers, known)
+        if found.status is not Status.OPEN or found.due is not None:
+            yield found
+
+
+class _Answers:
+    """What happened, found by the last part of a duty's key: thousands of duties of one controller share a list."""
+
+    def __init__(self, rule: DeadlineRule, happenings: Iterable[Happening]) -> None:
+        self._rule, self._part = rule, rule.key[-1]
+        self._by_part: defaultdict[str | None, list[Happening]] = defaultdict(list)
+        self._of_any: list[Happening] = []
+        for each in happenings:
+            held = self._by_part[each.parts[self._part]] if self._part in each.parts else self._of_any
+            held.append(each)
+
+    def about(self, trigger: Trigger) -> list[Happening]:
+        """What is about the key of a duty."""
+        near = self._by_part.get(trigger.parts.get(self._part), ())
+        return [each for each in (*self._of_any, *near) if _same(self._rule, trigger, each)]
+
+
+def _opened_by_the_first(
+    rule: DeadlineRule,
+    identity: str,
+    group: Sequence[tuple[Trigger, Unknown | None]],
+    answers: _Answers,
+    known: Known,
+) -> Obligation:
+    """One duty of several triggers: opened by the first of which it is certain that it does, else by the first."""
+    first: Obligation | None = None
+    for trigger, open_question in sorted(group, key=lambda each: (each[0].at, each[0].id)):
         if open_question is not None:
             found = _undetermined(rule, identity, trigger, open_question)
         else:
-            found = _settled(rule, identity, trigger, happenings, known)
-        held = once.get(identity)
-        if held is None or _sooner(found, held):
-            once[identity] = found
-    yield from (each for each in once.values() if each.status is not Status.OPEN or each.due is not None)
-
-
-def _sooner(found: Obligation, held: Obligation) -> bool:
-    """Which of two triggers of one duty opens it: the first of which it is certain that it does."""
-    certain = found.status is not Status.UNDETERMINED or found.due is not None
-    held_certain = held.status is not Status.UNDETERMINED or held.due is not None
-    if certain != held_certain:
-        return certain
-    return (found.opened_at, found.opened_by) < (held.opened_at, held.opened_by)
+            found = _settled(rule, identity, trigger, answers, known)
+        if found.status is not Status.UNDETERMINED or found.due is not None:
+            return found
+        first = first or found
+    assert first is not None, "a duty has a trigger"
+    return first
 
 
 def obligation_id(rule: DeadlineRule, parts: Parts, trigger: str) -> str:
@@ -243,7 +271,7 @@ def _undetermined(rule: DeadlineRule, identity: str, trigger: Trigger, why: Unkn
 
 
 def _settled(
-    rule: DeadlineRule, identity: str, trigger: Trigger, happenings: Sequence[Happening], known: Known
+    rule: DeadlineRule, identity: str, trigger: Trigger, answers: _Answers, known: Known
 ) -> Obligation:
     end = _due(rule.due, trigger.row, trigger.at, rule, trigger.place)
     found = Obligation(rule, identity, Status.OPEN, trigger.parts, trigger.id, trigger.at, None)
@@ -251,16 +279,16 @@ def _settled(
         return found
     if isinstance(end, Unknown):
         return replace(found, status=Status.UNDETERMINED, why=end)
-    about = [each for each in happenings if each.at <= known.until and _same(rule, trigger, each)]
+    about = answers.about(trigger)
     end = _extended(rule, trigger, end, about)
     found = replace(found, due=end.instant)
-    answers = [_answer(clause, role, trigger, about, end.instant) for role, clause in _named(rule, "fulfils")]
-    in_time = [each.id for each, certain in filter(None, answers) if certain]
+    said = [_answer(clause, role, trigger, about, end.instant) for role, clause in _named(rule, "fulfils")]
+    in_time = [each.id for each, certain in filter(None, said) if certain]
     if in_time:
         return replace(found, status=Status.FULFILLED, closed_by=min(in_time))
     if known.until <= end.instant and rule.fulfilled_by:
         return found
-    if any(each is not None for each in answers):
+    if any(each is not None for each in said):
         return replace(found, status=Status.UNDETERMINED, why=Unknown.NOT_REPORTED)
     if end.estimated:
         return replace(found, status=Status.UNDETERMINED, why=Unknown.CALENDAR_UNPUBLISHED)

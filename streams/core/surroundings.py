@@ -7,10 +7,12 @@ Rules:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.registry import ControllerRecord, DeviceRecord, PurposeRecord, SiteRecord
+from streams.core.instant import NEVER
 from streams.core.registry import Registry
 
 Parts = Mapping[str, str | None]
@@ -28,10 +30,13 @@ class Place(NamedTuple):
 class Surroundings:
     """Answers about the surroundings of records, out of the registry."""
 
-    __slots__ = ("registry",)
+    __slots__ = ("_law", "_revision", "registry")
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self._revision = -1
+        self._law: dict[str, tuple[list[int], list[Place | None]]] = {}
+        """By controller the first instants of the stretches on which one law holds at its sites, and that law."""
 
     def place(self, parts: Parts, instant: int) -> Place | None:
         """Where something stands at an instant; None where it cannot be said."""
@@ -49,7 +54,20 @@ class Surroundings:
         return self._everywhere(str(parts["controller"]), instant)
 
     def _everywhere(self, controller_id: str, instant: int) -> Place | None:
-        """All the law of all sites of a controller."""
+        """All the law of all sites of a controller; kept while the registry stays as it is."""
+        if self._revision != self.registry.revision:
+            self._revision = self.registry.revision
+            self._law.clear()
+        held = self._law.get(controller_id)
+        if held is None:
+            sites = self.registry.owned("site", controller_id)
+            edges = {edge for site_id in sites for edge in self.registry.instants("site", site_id)}
+            starts = [-NEVER, *sorted(edges)]
+            held = self._law[controller_id] = (starts, [self._law_at(controller_id, start) for start in starts])
+        starts, laws = held
+        return laws[bisect_right(starts, instant) - 1]
+
+    def _law_at(self, controller_id: str, instant: int) -> Place | None:
         found: dict[str, None] = {}
         for site_id in self.registry.owned("site", controller_id):
             site = self.registry.find("site", site_id, instant).record

@@ -120,18 +120,7 @@ class WorkerApp(RunApp):
             # A record that came before every case that can be remembered corrects none.
             arrivals_since=round((time() - ARRIVALS_SPANS * settings.memory_seconds) * 1e6),
         )
-        plan = Plan(
-            rulebook=rulebook,
-            names=self.names,
-            partitions=partitions,
-            hold_seconds=settings.hold_seconds,
-            commit_seconds=settings.commit_interval_seconds,
-            future_seconds=settings.future_seconds,
-            memory_seconds=settings.memory_seconds,
-            memory_bytes=settings.memory_bytes,
-            held_bytes=settings.max_queued_bytes,
-        )
-        self._plan = plan
+        self._plan = new_plan(settings, rulebook, self.names, partitions)
         self.pipeline: Pipeline | None = None
         self.refusal: ConsentinelError | None = None
         self._expiries_told: set[Expiry] = set()
@@ -310,6 +299,21 @@ class WorkerApp(RunApp):
 def _loud(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         fail(error)
+
+
+def new_plan(settings: Settings, rulebook: Rulebook, names: TopicNames, partitions: int) -> Plan:
+    """What stays the same while a worker of these settings lives."""
+    return Plan(
+        rulebook=rulebook,
+        names=names,
+        partitions=partitions,
+        hold_seconds=settings.hold_seconds,
+        commit_seconds=settings.commit_interval_seconds,
+        future_seconds=settings.future_seconds,
+        memory_seconds=settings.memory_seconds,
+        memory_bytes=settings.memory_bytes,
+        held_bytes=settings.max_queued_bytes,
+    )
 
 
 def new_recorder(rulebook: Rulebook) -> Recorder:

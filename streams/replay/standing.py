@@ -102,7 +102,7 @@ MESSAGE = (
 
 
 def _tallies(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """How many there are by day: that of the deadline or window, or where no deadline is known the day of the trigger."""
+    """How many there are by day: of the deadline or window; where no deadline is known, of what opened the duty."""
     days = [(row["occurred_at"] or row["opened_at"]).date() for row in rows]
     keys = [name for name in TALLIES if name not in ("day", "n")]
     frame = pl.DataFrame(

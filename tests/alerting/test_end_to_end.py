@@ -160,3 +160,26 @@ def test_ten_thousand_violations_at_once_are_few_calls_and_none_is_lost_in_the_c
         ids = [request.json["id"] for request in desk.requests]
         assert len(ids) == len(set(ids))
         assert alerts.stop() == 0
+
+
+@pytest.mark.parametrize("broker", ["embedded"], indirect=True)
+def test_a_dormant_group_is_kept_from_calling_and_never_resolved_and_a_storm_outlives_a_restart(
+    alarm: Alarm, alertmanager: AlertmanagerNode, pager: HttpReceiver
+) -> None:
+    first = alarm.start(alerts_per_minute="1", dormant_seconds="5")
+    alarm.say(a_violation(1), a_violation(2, site_id="south"), a_violation(3, site_id="south", level="high"))
+
+    def states() -> dict[tuple[str, str], tuple[str, str | None]]:
+        held = alertmanager.alerts(alertname="ConsentinelViolation")
+        named = ((each["labels"], each["status"]["state"]) for each in held)
+        return {(said["site"], said["severity"]): (state, said.get("storm")) for said, state in named}
+
+    until(lambda: len(states()) == 3, "every group told")
+    until(lambda: {state for state, _ in states().values()} == {"suppressed"}, "every group asleep")
+    before = states()
+    assert first.stop() == 0
+    second = alarm.start(alerts_per_minute="1", dormant_seconds="3600")
+    until(lambda: {state for state, _ in states().values()} == {"active"}, "every group awake")
+    assert {key: storm for key, (_, storm) in states().items()} == {key: storm for key, (_, storm) in before.items()}
+    assert [call["status"] for call in calls(pager)] == ["firing"] * len(calls(pager)), "silence resolves nothing"
+    assert second.stop() == 0

@@ -25,162 +25,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import live_job
 import polars as pl
+from replay_job import DAYS, INSTANT, START, registry, write_events, write_ndjson, write_records
 
-from schemas.registry import AuthorityRecord, GalleryRecord, RegistryRecord
 from streams.core.frame import MATCH_COLUMNS
-
-HERE = Path(__file__).parent
-DAYS = 20
-START = datetime(2026, 11, 1, tzinfo=UTC)
-PART_ROWS = 1_000_000
-INSTANT = pl.Datetime("us", "UTC")
 
 
 def say(line: str) -> None:
     """One line to stderr."""
     print(line, file=sys.stderr, flush=True)
-
-
-# -- the world --------------------------------------------------------------------------------------------------------
-
-
-def registry() -> list[RegistryRecord]:
-    """The estate of the live benchmark, with whatever else the packs ask, so that nothing stays unknown."""
-    found: list[RegistryRecord] = []
-    for record in live_job.registry():
-        match record.kind:
-            case "site":
-                changes: dict[str, Any] = {"recognition_default": False}
-            case "purpose":
-                changes = {
-                    "necessary_for_service": False,
-                    "retention_days": 30,
-                    "commercial": False,
-                    "operations": ("verification",),
-                    "basis_evidence_ref": "memo-2",
-                }
-            case "feed":
-                changes = {"covers": (*record.covers, "gallery", "deletion", "filing")}
-            case _:
-                changes = {}
-        found.append(record.model_copy(update=changes))
-    common: dict[str, Any] = {"valid_from": live_job.SINCE, "controller_id": "c1"}
-    found.append(GalleryRecord(record_id="g", id="members", provenance="enrolment", criteria=(), **common))
-    found.append(
-        AuthorityRecord(
-            record_id="o",
-            id="order-1",
-            authority_type="warrant",
-            basis="statute",
-            issuer="A court",
-            status="granted",
-            evidence_ref="paper-1",
-            target_refs=(),
-            requested_at=live_job.SINCE,
-            narrow=True,
-            **common,
-        )
-    )
-    return found
-
-
-def write_records(folder: Path, persons: int) -> None:
-    """Two consents a person, the second for another purpose; none of one person in a hundred."""
-    values = pl.DataFrame({"value": [record.to_json() for record in registry()]})
-    _write(values, folder / "registry" / "day=2026-10-01" / "part-0-0.parquet", 0)
-    since, later = "2026-10-02T00:00:00.000000Z", "2026-10-05T00:00:00.000000Z"
-    refs = pl.select(ref=_ref(pl.int_range(persons)), n=pl.int_range(persons)).filter(
-        pl.col("n") % live_job.VIOLATING != 0
-    )
-    said = (
-        '"kind":"consent_given","record_id":"consent-{}-{}","controller_id":"c1","subject_ref":"{}","valid_from":"{}",'
-        '"purposes":["{}"],"actions":["collect","identify"],"consent_form":"separate"'
-    )
-    parts = [
-        refs.select(
-            value=pl.lit("{") + pl.format(said, "n", pl.lit(purpose), "ref", pl.lit(at), pl.lit(purpose)) + pl.lit("}")
-        ).with_columns(pl.col("value").cast(pl.Binary))
-        for at, purpose in ((since, "p-access"), (later, "p-entry"))
-    ]
-    _write(pl.concat(parts), folder / "subjects" / "day=2026-10-02" / "part-0-0.parquet", 0)
-
-
-def _ref(number: pl.Expr) -> pl.Expr:
-    return pl.lit("s_") + number.cast(pl.String).str.zfill(22)
-
-
-def events(first: int, count: int, total: int, persons: int) -> pl.DataFrame:
-    """Events of a stretch of the log, in the order of their time, spread over the days."""
-    row = pl.int_range(first, first + count, dtype=pl.Int64)
-    micros = int(START.timestamp()) * 1_000_000
-    gap = DAYS * 86_400_000_000 // total
-    chance = [(row + 1).hash(seed) for seed in range(4)]
-    said: dict[str, pl.Expr] = {
-        "event_id": pl.lit("e") + row.cast(pl.String).str.zfill(10),
-        "event_version": pl.lit(1, pl.Int64),
-        "probe_id": pl.lit("p") + row.cast(pl.String).str.zfill(10),
-        "rank": pl.lit(0, pl.Int64),
-        "occurred_at": (micros + row * gap).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-        "controller_id": pl.lit("c1"),
-        "device_id": pl.lit("cam-") + (chance[0] % live_job.DEVICES).cast(pl.String).str.zfill(4),
-        "purpose_id": pl.when(chance[1] % 2 == 0).then(pl.lit("p-access")).otherwise(pl.lit("p-entry")),
-        "operation": pl.lit("verification"),
-        "timing": pl.lit("realtime"),
-        "active_involvement": pl.lit(value=True),
-        "subject_ref": _ref(chance[2] % persons),
-        "comparison_decision": pl.lit("match"),
-        "comparison_score": 0.8 + (chance[3] % 2_000) / 10_000,
-        "comparison_threshold": pl.lit(0.8),
-        "inferred_attributes": pl.lit([], pl.List(pl.String)),
-        "original_image_retained": pl.lit(value=False),
-        "storage_location": pl.lit("device"),
-        "internet_transfer": pl.lit(value=False),
-        "reference_database_id": pl.lit("members"),
-        "decision_effect": pl.lit("admit"),
-    }
-    return pl.select(said.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in MATCH_COLUMNS.items())
-
-
-def write_events(folder: Path, total: int, persons: int) -> None:
-    """The log of match events, one file a day or more."""
-    for first in range(0, total, PART_ROWS):
-        frame = events(first, min(PART_ROWS, total - first), total, persons)
-        day = frame["occurred_at"][0].date()
-        _write(frame, folder / "matches" / f"day={day}" / f"part-0-{first}.parquet", first)
-
-
-def _write(frame: pl.DataFrame, file: Path, first: int) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    recorded = (
-        pl.col("occurred_at") + timedelta(seconds=1)
-        if "occurred_at" in frame.columns
-        else pl.lit(START - timedelta(days=20))
-    )
-    frame.with_columns(
-        topic=pl.lit(file.parent.parent.name),
-        partition=pl.lit(0, pl.Int32),
-        offset=pl.int_range(first, first + pl.len(), dtype=pl.Int64),
-        recorded_at=recorded.cast(INSTANT),
-    ).write_parquet(file, compression="zstd")
-
-
-def write_ndjson(folder: Path, parquet: Path, count: int) -> None:
-    """The same logs as JSON lines; of the events the first so many."""
-    folder.mkdir()
-    for topic in ("registry", "subjects"):
-        values = pl.read_parquet(parquet / topic / "**" / "*.parquet", columns=["value"])["value"]
-        with (folder / f"{topic}.ndjson").open("wb") as file:
-            file.writelines(value + b"\n" for value in values.to_list())
-    frame = pl.scan_parquet(parquet / "matches" / "**" / "*.parquet").select(list(MATCH_COLUMNS)).head(count).collect()
-    frame = frame.with_columns(pl.col("occurred_at").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
-    frame = frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)
-    frame.write_ndjson(folder / "matches.ndjson")
 
 
 # -- ours -------------------------------------------------------------------------------------------------------------
@@ -190,7 +48,7 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
     """One replay in this process: seconds for the records, for the rest, and the peak of memory."""
     from streams.core.rulebook import load
     from streams.packs import rulebook
-    from streams.replay import run as module
+    from streams.replay import run
     from streams.replay.command import _source
     from streams.replay.question import Question
     from streams.replay.run import Replay
@@ -198,6 +56,7 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
     book = load([("sixty.yaml", live_job.pack())]) if sixty else rulebook()
     question = Question(START, START + timedelta(days=DAYS + 1), book, {})
     took: dict[str, float] = {}
+    module: Any = run
     read = module.read_records
 
     def timed(*given: Any) -> Any:
@@ -257,12 +116,14 @@ def interpreter(parquet: Path, count: int) -> dict[str, float]:
 
 AS_OF = """
 WITH facts AS (
-    SELECT m.*, s.site_public, s.sign_verified, d.zone AS device_zone, c.controller_type, p.purpose_category, p.legal_basis,
+    SELECT m.*, s.site_public, s.sign_verified, d.zone AS device_zone, c.controller_type, p.purpose_category,
+        p.legal_basis,
         g.consent_id IS NOT NULL AS consent_in_force, false AS consent_withdrawn, n.id IS NOT NULL AS notice_in_force,
         o.id IS NOT NULL AS authority_registered, g.actions AS separate_consent_actions,
         []::VARCHAR[] AS consented_attributes
     FROM read_parquet('{matches}') m
-    ASOF LEFT JOIN consents g ON g.subject_ref = m.subject_ref AND g.purpose_id = m.purpose_id AND g.valid_from <= m.occurred_at
+    ASOF LEFT JOIN consents g
+        ON g.subject_ref = m.subject_ref AND g.purpose_id = m.purpose_id AND g.valid_from <= m.occurred_at
     ASOF LEFT JOIN devices d ON d.id = m.device_id AND d.valid_from <= m.occurred_at
     ASOF LEFT JOIN sites s ON s.id = d.site_id AND s.valid_from <= m.occurred_at
     ASOF LEFT JOIN controllers c ON c.id = m.controller_id AND c.valid_from <= m.occurred_at
@@ -285,8 +146,8 @@ def duckdb(parquet: Path) -> dict[str, float]:
         "record_id": pl.String, "subject_ref": pl.String, "valid_from": pl.String, "purposes": pl.List(pl.String),
         "actions": pl.List(pl.String),
     }))).unnest("value")  # fmt: skip
-    consents = said.select(
-        "subject_ref", "actions", consent_id="record_id", purpose_id=pl.col("purposes").list.first(),
+    consents = said.filter(pl.col("purposes").is_not_null()).explode("purposes").select(
+        "subject_ref", "actions", consent_id="record_id", purpose_id="purposes",
         valid_from=pl.col("valid_from").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_zone="UTC", time_unit="us"),
     )  # fmt: skip
     database.register("frame", consents)
@@ -299,7 +160,8 @@ def duckdb(parquet: Path) -> dict[str, float]:
     row = database.execute(AS_OF.format(matches=parquet / "matches" / "**" / "*.parquet", counts=counts)).fetchone()
     seconds = time.perf_counter() - begun
     total = database.execute(f"SELECT count(*) FROM read_parquet('{parquet}/matches/**/*.parquet')").fetchone()
-    assert row is not None and total is not None, "a count has a row"
+    assert row is not None, "a count has a row"
+    assert total is not None, "a count has a row"
     return {"seconds": seconds, "per_second": total[0] / seconds, "violations": sum(row)}
 
 
@@ -340,6 +202,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         write_records(whole, asked.subjects)
         write_events(whole, asked.events, asked.subjects)
     peaks: dict[str, float] = {}
+    found: dict[str, float] = {}
     for share in (4, 2, 1):
         source = folder / f"share-{share}"
         if share == 1:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chance_world import events, feeds, registry_records, subject_records
 from pace import examples
-from settled_world import START, STEP, a_feed, a_settled_world
+from rule_texts import a_pack, a_rule
+from settled_world import PEOPLE, START, STEP, a_feed, a_match, a_settled_world, subject_record, text_at
 from shuffled_log import Court, Logged, final
 from streams.core.instant import SECOND, micros
+from streams.core.rulebook import load
 from streams.packs import rulebook
 
 LAW = rulebook()
+SHUFFLES = int(os.environ.get("SHUFFLES", "100"))
+"""Over one to four partitions together; 1000 take minutes, so only those who ask for them wait."""
 
 
 def logged(message: Any, late: int = 0) -> Logged:
@@ -44,7 +50,7 @@ def logs(draw: st.DrawFn) -> list[Logged]:
 
 
 @given(log=logs(), seed=st.integers(0, 2**32), cuts=st.integers(1, 6), hold=st.sampled_from([0, 5 * SECOND]))
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_the_order_the_batches_and_the_repeats_one_set_of_verdicts_is_left(
     log: list[Logged], seed: int, cuts: int, hold: int
 ) -> None:
@@ -59,3 +65,58 @@ def test_whatever_the_order_the_batches_and_the_repeats_one_set_of_verdicts_is_l
             court.look()
         told = told[count:]
     assert court.end() == final(LAW, log)
+
+
+def recorded_log() -> list[Logged]:
+    """A log with consents and a withdrawal that came late, an event told twice and an identity that was revised."""
+    consent = {"record_id": "late", "subject_ref": PEOPLE[1]}
+    records = [
+        *(each for each in a_settled_world() if getattr(each, "kind", "") != "consent_given"),
+        a_feed(complete_until=text_at(2)),
+        a_feed(valid_from=text_at(1)),
+        subject_record("consent_given", valid_from=text_at(-9)),
+        subject_record("consent_given", valid_from=text_at(0), **consent),
+        subject_record("consent_withdrawn", valid_from=text_at(2)),
+    ]
+    matches = [
+        a_match(event_id=f"event-{number}", occurred_at=text_at(number % 5), subject_ref=PEOPLE[number % 3])
+        for number in range(8)
+    ]
+    revised = matches[2].model_copy(
+        update={"event_version": 2, "subject_ref": PEOPLE[0], "previous_key": matches[2].key}
+    )
+    return [logged(each, late * 30 * SECOND) for late, each in enumerate([*records, *matches, revised, matches[1]])]
+
+
+SMALL_LAW = load([
+    (
+        "law.yaml",
+        a_pack(
+            a_rule("test.r1.a", condition="NOT consent_in_force"),
+            a_rule("test.r2.b", condition="consent_withdrawn"),
+            a_rule("test.r3.c", condition="NOT purpose_registered OR NOT separate_consent_in_force"),
+        ),
+    )
+])
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3, 4])
+def test_shuffles_of_one_log_leave_one_set_of_verdicts(partitions: int) -> None:
+    log = recorded_log()
+    wanted = final(SMALL_LAW, log)
+    assert wanted, "something is wrong in this world, or nothing would be shown"
+    causes = set()
+    for seed in range(examples(SHUFFLES // 4)):
+        chance = random.Random(seed)
+        told = log.copy()
+        chance.shuffle(told)
+        court = Court(SMALL_LAW, partitions)
+        while told:
+            count = chance.randint(1, 6)
+            court.tell(told[:count], hold=chance.choice([0, 5 * SECOND]))
+            if chance.random() < 0.5:
+                court.look()
+            told = told[count:]
+        assert court.end() == wanted, f"seed {seed}"
+        causes |= {(each.status, each.cause) for each in court.folded.said}
+    assert {("contested", "record"), ("open", "record"), ("retracted", "event")} <= causes, "the shuffles meet them all"

@@ -298,8 +298,8 @@ def test_a_filing_of_before_fulfils_where_the_rule_takes_an_earlier_one() -> Non
     docket = a_docket(only("test.filed"))
     heartbeat(docket, hours(100), "filing")
     say(docket, "device", record_id="d-1", id="gate-1", site_id="gates", zone="gate")
-    say(docket, "site", hours(-1), record_id="s-1", id="gates", title="The gates", site_kind="zoo", jurisdictions=["CN"],
-        timezone="Asia/Shanghai", publicly_accessible=True)  # fmt: skip
+    say(docket, "site", hours(-1), record_id="s-1", id="gates", title="The gates", site_kind="zoo",
+        jurisdictions=["CN"], timezone="Asia/Shanghai", publicly_accessible=True)  # fmt: skip
     say(docket, "controller", hours(-1), record_id="c-1", id="zoo", title="A zoo", controller_type="private")
     say(docket, "filing", hours(-1), record_id="f-1", id="filing-1", filing_type="police_video", filed_with="An office",
         filed_at=time_text(hours(-1)), about="device/gate-1")  # fmt: skip

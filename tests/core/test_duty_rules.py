@@ -1,4 +1,4 @@
-"""A deadline or a window that means nothing is refused with its line, and the law of a day is what was in force then."""
+"""A deadline or a window that means nothing is refused; the law of a day is what was in force then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A locked revision of a rule says for ever what it said; a change of it needs a new revision, and keeps the old one."""
+"""A locked revision of a rule says for ever what it said; a change needs a new revision, and keeps the old one."""
 
 from __future__ import annotations
 

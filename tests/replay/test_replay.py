@@ -103,7 +103,8 @@ RECORDED = {"late": 20}
 
 
 def question(law: Rulebook = LAW, **changes: Any) -> Question:
-    return Question(**{"since": SINCE, "until": UNTIL, "rulebook": law, "titles": {}} | changes)
+    asked: dict[str, Any] = {"since": SINCE, "until": UNTIL, "rulebook": law, "titles": {}}
+    return Question(**asked | changes)
 
 
 def answer(source: Any, out: Path, law: Rulebook = LAW, **changes: Any) -> Answer:
