@@ -10,6 +10,8 @@ import pytest
 import requests
 
 from dashboards.collection import build
+from dashboards.command import RULES
+from dashboards.lint import rule_queries
 from dashboards.preview import Answer, Prometheus, answers, preview
 from prometheus_node import PrometheusNode, missing
 from streams.simulator import demo
@@ -73,6 +75,13 @@ def test_every_query_returns_data_unless_it_is_empty_by_design(said: dict[str, A
     assert empty <= {title.removeprefix("annotation ") for title in EMPTY_BY_DESIGN}
     assert set(EMPTY_BY_DESIGN) <= titles, "a title of the list is no panel any more"
     assert sum(answer.state == "data" for answer in said.values()) > len(said) / 2
+
+
+def test_no_query_of_a_rule_fails(watched: tuple[str, float]) -> None:
+    prometheus = Prometheus(watched[0])
+    said = {name: prometheus.ask(expr, watched[1]) for name, expr in rule_queries(RULES)}
+    assert said
+    assert {name: answer.failure for name, answer in said.items() if answer.failure} == {}
 
 
 @pytest.mark.parametrize(
