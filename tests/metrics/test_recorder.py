@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain_tex
 from board import CONSENT, START, ARule, ARulebook, Board
 from schemas.contract import Reason
 from schemas.topics import TopicName
+from schemas.verdict import Violation
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
@@ -84,8 +85,14 @@ def test_a_record_has_one_outcome(board: Board) -> None:
     board.recorder.judged(TopicName.MATCHES, 10)
     board.recorder.rejected(TopicName.MATCHES, Reason.EMPTY, 2)
     board.recorder.forwarded(TopicName.MATCHES)
+    board.recorder.superseded(TopicName.MATCHES, 3)
     counts = {outcome: board.value("events_total", topic="matches", outcome=outcome) for outcome in EventOutcome}
-    assert counts == {EventOutcome.JUDGED: 10, EventOutcome.REJECTED: 2, EventOutcome.FORWARDED: 1}
+    assert counts == {
+        EventOutcome.JUDGED: 10,
+        EventOutcome.REJECTED: 2,
+        EventOutcome.FORWARDED: 1,
+        EventOutcome.SUPERSEDED: 3,
+    }
     assert board.value("rejections_total", topic="matches", reason="empty") == 2
     assert board.value("forwarded_total", topic="matches") == 1
 
@@ -226,9 +233,18 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.repeats(person),
     lambda recorder, person: recorder.duplicates(person),
     lambda recorder, person: recorder.superseded(person),
+    lambda recorder, person: recorder.told(ARule(), _about(person), first=True),
     lambda recorder, person: recorder.held(cases=person, size_bytes=1),
     lambda recorder, person: recorder.memory(cases=1, size_bytes=person),
 ]
+
+
+def _about(person: str) -> Violation:
+    """A change of a violation in whose every free field a person stands."""
+    values: dict[str, Any] = {"status": "open", "cause": "judged", "boundary": True}
+    return Violation.model_construct(**values | dict.fromkeys(("event_id", "controller_id", "site_id"), person))
+
+
 REFUSED_BY_TYPE = (AttributeError, KeyError, TypeError, ValueError, pl.exceptions.PolarsError)
 
 
