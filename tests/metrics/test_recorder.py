@@ -233,7 +233,7 @@ WAYS: list[Callable[[Recorder, Any], None]] = [
     lambda recorder, person: recorder.repeats(person),
     lambda recorder, person: recorder.duplicates(person),
     lambda recorder, person: recorder.superseded(person),
-    lambda recorder, person: recorder.told(ARule(), _about(person), first=True),
+    lambda recorder, person: recorder.told(ARule("core.purpose.unknown"), _about(person), first=True),
     lambda recorder, person: recorder.held(cases=person, size_bytes=1),
     lambda recorder, person: recorder.memory(cases=1, size_bytes=person),
 ]
