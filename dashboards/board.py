@@ -2,7 +2,8 @@
 
 Rules:
 1. The same data gives the same bytes: no clock, no chance; ids count from 1 in reading order.
-2. Every board has the same variables, so that a link carries them from one to the next.
+2. A board has the variables that its panels ask, and those that these choose from; a link carries the choice to where
+   it means something.
 3. Sites are chosen by name, from the sites of the registry that the controller and the jurisdiction leave; what stands
    under `other` is asked by panels that say so.
 """
@@ -10,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,13 +52,12 @@ ANNOTATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One dashboard; `rule` adds a variable for a single rule."""
+    """One dashboard; its variables are those that its queries name."""
 
     uid: str
     title: str
     description: str
     sections: tuple[Section, ...]
-    rule: bool = False
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -109,7 +110,12 @@ def _lay_out(board: Board, built: dashboard.Dashboard) -> dashboard.Dashboard:
 def _variables(board: Board) -> list[Any]:
     source = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
     rule = ("rule", "Rule", f"label_values(consentinel_verdicts_total{{{PACKS}}}, rule_id)", "")
-    asked = (*VARIABLES, rule) if board.rule else VARIABLES
+    queries = " ".join(query.expr for panel in board.panels for query in panel.queries)
+    asked: list[tuple[str, str, str, str]] = []
+    # From the last to the first: what one chooses from stands before it.
+    for each in reversed((*VARIABLES, rule)):
+        if re.search(rf"\$\{{?{each[0]}\b", " ".join([queries, *(query for _, _, query, _ in asked)])):
+            asked.insert(0, each)
     return [source, *(_variable(*each) for each in asked)]
 
 

@@ -87,23 +87,30 @@ def dashboards_push(
         Path | None, typer.Option(help=f"File with the token of a service account; else the variable {TOKEN}.")
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the folder in Grafana.")] = "Consentinel",
+    plain_http: Annotated[
+        bool, typer.Option("--plain-http", help="Send the token over http:// to another machine, for all to read.")
+    ] = False,
     folder: Folder = FOLDER,
 ) -> None:
-    """Put folder, data source and dashboards into a Grafana, and an annotation that says so; it can be done again."""
+    """Put folder, data source and dashboards into a Grafana, and an annotation; what is there is left as it is."""
     from dashboards.grafana import Grafana
 
-    grafana = Grafana(url, _token(token_file))
+    grafana = Grafana(url, _token(token_file), plain_http=plain_http)
     texts = _texts(folder)
     say(f"Grafana {grafana.health()}")
     uid = grafana.ensure_folder(title)
     if prometheus is not None:
         grafana.ensure_datasource("consentinel-prometheus", "Consentinel Prometheus", prometheus)
     ours = f"consentinel {version('consentinel')}"
+    written = 0
     for text in texts.values():
-        linked = text if docs is None else text.replace(EXAMPLE_DOCS, docs.rstrip("/") + "/")
-        print(grafana.put_dashboard(json.loads(linked), uid, ours))
-    grafana.annotate(f"Dashboards of {ours}", ["consentinel", "deployment"])
-    say(f"{len(texts)} dashboards pushed")
+        board = json.loads(text if docs is None else text.replace(EXAMPLE_DOCS, docs.rstrip("/") + "/"))
+        is_new = grafana.put_dashboard(board, uid, ours)
+        written += is_new
+        print(f"{board['uid']} {'written' if is_new else 'unchanged'}")
+    if written:
+        grafana.annotate(f"Dashboards of {ours}", ["consentinel", "deployment"])
+    say(f"{len(texts)} dashboards, {written} written")
 
 
 def _need_extra() -> None:

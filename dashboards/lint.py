@@ -4,7 +4,7 @@ Rules:
 1. Every metric and label of a query is in the catalogue, or on the short list of what Prometheus itself adds; every
    metric of the catalogue is asked somewhere, or on `UNUSED` with its reason.
 2. A rate over `$__rate_interval` or the whole range; a title, a description, a unit, thresholds, the data source by its
-   variable; ids and refIds that are there once; no panel over another.
+   variable; ids and refIds that are there once; no panel over another; no variable that changes nothing.
 3. What the SDK's own model of a dashboard does not take, or would lose, is a fault.
 """
 
@@ -138,6 +138,7 @@ def faults_of_dashboard(board: Mapping[str, Any], known: Mapping[str, frozenset[
     if None in ids or len(set(ids)) < len(ids):
         yield Fault(uid, "a panel without an id, or two with one")
     yield from _overlaps(uid, panels)
+    yield from _unasked(uid, board, variables)
     for panel in panels:
         if panel["type"] != "row":
             yield from _faults_of_panel(f"{uid}/{panel.get('id')} {panel.get('title', '')}", panel, variables, known)
@@ -175,6 +176,15 @@ def _faults_of_panel(
                 yield Fault(where, f"no variable: {name}")
         yield from _faults_of_query(where, expr, known)
         yield from _faults_of_rates(where, expr)
+
+
+def _unasked(uid: str, board: Mapping[str, Any], variables: Mapping[str, Any]) -> Iterator[Fault]:
+    """A variable that no query names changes nothing, and its reader believes it does."""
+    chosen_from = [each.get("definition") or "" for each in variables.values()]
+    text = " ".join([*(expr for _, expr in dashboard_queries(board)), *chosen_from])
+    for name in variables.keys() - {"datasource"}:
+        if not re.search(rf"\$\{{?{name}\b", text):
+            yield Fault(uid, f"a variable that nothing asks: {name}")
 
 
 def _overlaps(uid: str, panels: list[Mapping[str, Any]]) -> Iterator[Fault]:

@@ -88,6 +88,5 @@ VIOLATIONS = Board(
         ),
         Section("Changes, and how they were told", CHANGES),
     ),
-    rule=True,
 )  # fmt: skip
 """The violations, rule by rule."""

@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         found: list[str] = []
         if self.replication_factor < SAFE_REPLICAS:
             found.append(f"topics with {self.replication_factor} of {SAFE_REPLICAS} copies lose data with a broker")
-        if not _loopback(self.web_host):
+        if not is_loopback(self.web_host):
             found.append("metrics and health are served beyond this machine, without a password")
         return tuple(found)
 
@@ -249,7 +249,8 @@ def _refused(error: ValidationError) -> list[str]:
     return list(lines.values())
 
 
-def _loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether what goes to `host` stays on this machine; a name other than localhost may lead anywhere."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

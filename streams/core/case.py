@@ -361,10 +361,8 @@ def _masked(source: Source, horizons: Mapping[str, Horizon | None], names: Colle
     """The facts of a source and their reason, where the horizon of the row's controller allows them."""
     instant = pl.col("occurred_at").dt.epoch("us")
     controller = pl.col("controller_id")
-    complete = controller.replace_strict(
-        {key: _bound(each, 0) for key, each in horizons.items()}, return_dtype=pl.Int64
-    )
-    fresh = controller.replace_strict({key: _bound(each, 1) for key, each in horizons.items()}, return_dtype=pl.Int64)
+    bounds = [{key: _bound(each, which) for key, each in horizons.items()} for which in (0, 1)]
+    complete, fresh = (controller.replace_strict(each, return_dtype=pl.Int64) for each in bounds)
     missing = controller.is_in([key for key, each in horizons.items() if each is None])
     applies = APPLIES.get(source, pl.lit(True))
     stale = (instant >= fresh) & applies

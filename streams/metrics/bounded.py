@@ -13,19 +13,20 @@ class Bounded:
 
     def __init__(self, most: int, width: int) -> None:
         self._most = most
-        self._rest = (OTHER,) * width
+        self.rest: tuple[str, ...] = (OTHER,) * width
+        """What the values beyond the bound share."""
         self._known: set[tuple[str, ...]] = set()
         self._lock = Lock()  # the judging thread and the event loop both ask
 
     def fit(self, *values: str | None) -> tuple[str, ...]:
         """The values where they have a series of their own; a part that is None has none."""
-        assert len(values) == len(self._rest), "a value for each part"
+        assert len(values) == len(self.rest), "a value for each part"
         named = tuple(value for value in values if value is not None and not names_somebody(value))
-        if len(named) < len(values):
-            return self._rest
+        if len(named) < len(values) or named == self.rest:
+            return self.rest
         with self._lock:
             if named not in self._known:
                 if len(self._known) >= self._most:
-                    return self._rest
+                    return self.rest
                 self._known.add(named)
             return named

@@ -78,6 +78,7 @@ class Recorder:
         for metric in WORKER_METRICS:
             self._build(metric)
             self._lay_out(metric, rulebook)
+        self._lay_out_site(self._places.rest)  # its first event shall be a rise from zero, as everywhere
         self._gauge(catalogue.RULEBOOK_INFO, rulebook.digest, str(len(every)), ",".join(rulebook.packs)).set(1)
         self._gauge(catalogue.BUILD_INFO, version).set(1)
         self._gauge(catalogue.START_TIME).set(started_at.timestamp())

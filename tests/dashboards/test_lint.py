@@ -73,6 +73,10 @@ WRONG: dict[str, tuple[Callable[[Board], Any], str]] = {
     "one over another": (lambda b: panel(b).update(gridPos={"h": 9, "w": 24, "x": 0, "y": 1}), "lies over another"),
     "too wide": (lambda b: panel(b)["gridPos"].update(x=23), "wider than the grid"),
     "no refId": (lambda b: panel(b)["targets"][0].update(refId=""), "without a refId"),
+    "a variable for nothing": (
+        lambda b: b["templating"]["list"].append({**b["templating"]["list"][-1], "name": "vendor"}),
+        "nothing asks: vendor",
+    ),
     "no source variable": (lambda b: b["templating"]["list"].pop(0), "no variable for the data source"),
     "a field of nowhere": (lambda b: b.update(panles=[]), "does not give it back"),
 }  # fmt: skip

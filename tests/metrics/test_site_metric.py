@@ -39,6 +39,15 @@ def test_a_site_of_the_registry_is_there_at_zero_with_its_law_and_goes_with_its_
     assert board.value("devices", controller_id="c1", site_id="mall", state="speaking") is None
 
 
+def test_what_is_at_no_known_site_is_there_at_zero_before_anything_happened(board: Board) -> None:
+    other = {"controller_id": "other", "site_id": "other"}
+    assert board.value("site_events_total", **other) == 0
+    assert board.value("site_violations_total", **other, level="low", standing="what_if") == 0
+    assert board.value("withdrawal_to_match_seconds_count", controller_id="other") == 0
+    board.recorder.site_events({("other", "other"): 2, ("c1", None): 1})
+    assert board.value("site_events_total", **other) == 3
+
+
 def test_only_so_many_sites_have_a_name_and_no_event_is_lost(board: Board) -> None:
     sites = SITES_MAX + 3
     board.recorder.site_events({("c1", f"site-{number}"): 1 for number in range(sites)})

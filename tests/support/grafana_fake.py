@@ -3,6 +3,7 @@
 Rules:
 1. It keeps what it is told and answers as the API's documents say; no Grafana server can be had as a package.
 2. `moods` are answers that come first, one a request, whatever is asked: what a proxy or a sick server says.
+3. `lost` are methods and paths whose first request is taken in and answered 502, as by a proxy that gave up waiting.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import TracebackType
@@ -37,6 +39,7 @@ class GrafanaFake:
         self.dashboards: dict[str, Any] = {}
         self.annotations: list[Any] = []
         self.moods: deque[Mood] = deque()
+        self.lost: set[str] = set()
         self.requests: list[str] = []
         fake = self
 
@@ -52,8 +55,16 @@ class GrafanaFake:
                 elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
                     mood = Mood(401, b'{"message":"Invalid API key"}')
                 else:
-                    mood = fake.said(self.command, self.path.removeprefix("/grafana"), body)
+                    path = self.path.removeprefix("/grafana")
+                    mood = fake.said(self.command, path, body)
+                    if f"{self.command} {path}" in fake.lost:
+                        fake.lost.remove(f"{self.command} {path}")
+                        mood = Mood(502, b"<html>Bad Gateway</html>", "text/html")
                 time.sleep(mood.wait)
+                with suppress(ConnectionError):  # who asked may have given up meanwhile
+                    self.say(mood)
+
+            def say(self, mood: Mood) -> None:
                 self.send_response(mood.status)
                 self.send_header("Content-Type", mood.content_type)
                 self.send_header("Content-Length", str(len(mood.body)))
@@ -68,7 +79,7 @@ class GrafanaFake:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def url(self) -> str:
@@ -82,11 +93,18 @@ class GrafanaFake:
                 return _ok({"version": "12.1.0", "database": "ok"})
             case "GET", ["folders", uid]:
                 return _ok(self.folders[uid]) if uid in self.folders else _none()
+            case "POST", ["folders"] if body["uid"] in self.folders:
+                return Mood(412, b'{"message":"a folder with that uid already exists"}')
             case "POST", ["folders"]:
                 self.folders[body["uid"]] = body
                 return _ok(body)
             case "GET", ["datasources", "uid", uid]:
-                return _ok(self.datasources[uid]) if uid in self.datasources else _none()
+                known = self.datasources.get(uid)
+                return _none() if known is None else _ok({"id": 1, "orgId": 1, "readOnly": False, **known})
+            case "GET", ["dashboards", "uid", uid]:
+                return _ok(self.shown(uid)) if uid in self.dashboards else _none()
+            case "POST", ["datasources"] if body["uid"] in self.datasources:
+                return Mood(409, b'{"message":"data source with the same name already exists"}')
             case ("POST", ["datasources"]) | ("PUT", ["datasources", "uid", _]):
                 self.datasources[body["uid"]] = body
                 return _ok({"datasource": body})
@@ -100,6 +118,11 @@ class GrafanaFake:
                 self.annotations.append(body)
                 return Mood(204)  # some versions and proxies say nothing
         return _none()
+
+    def shown(self, uid: str) -> Any:
+        """A dashboard as it is read again: with what Grafana writes into it, and where it lies."""
+        kept = self.dashboards[uid]
+        return {"dashboard": {**kept["dashboard"], "id": 7, "version": 3}, "meta": {"folderUid": kept["folderUid"]}}
 
     def __enter__(self) -> Self:
         self._thread.start()
