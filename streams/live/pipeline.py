@@ -303,8 +303,6 @@ class Pipeline:
             recorder.since_event(waited, verdicts.cases["event_id"])
             recorder.since_recorded(now - verdicts.cases["recorded_at"] / 1e6)
             self._hear(verdicts.cases)
-        if opinion.verdicts:
-            recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
         recorder.judged(topic, opinion.duplicates + opinion.in_conflict.total())
         recorder.duplicates(opinion.duplicates)
         recorder.repeats(opinion.repeats)
@@ -325,6 +323,7 @@ class Pipeline:
         recorder.memory(
             cases=sum(each.memory.cases for each in chambers), size_bytes=sum(each.size_bytes for each in chambers)
         )
+        recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
         for each in chambers:
             recorder.deferred(each.take_deferred())
 

@@ -44,7 +44,10 @@ class Heard(NamedTuple):
 
 
 class Listener(threading.Thread):
-    """Reads the violations topic from its beginning until stopped; `ids` are those of the violations heard of."""
+    """Reads the violations topic from its beginning until stopped; `ids` are those of the violations heard of.
+
+    Breaches of duties are left aside: they come when a deadline passes, and no event is lost with them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True)
@@ -60,6 +63,8 @@ class Listener(threading.Thread):
                 now = time.monotonic()
                 for record in records:
                     said = json.loads(record.value)
+                    if "event_id" not in said:
+                        continue
                     heard = Heard(now, tp.partition, record.value, said["violation_id"], said["event_id"])
                     self.heard.append(heard)
                     self.ids.add(heard.violation_id)
