@@ -84,8 +84,9 @@ def test_a_record_has_one_outcome(board: Board) -> None:
     board.recorder.judged(TopicName.MATCHES, 10)
     board.recorder.rejected(TopicName.MATCHES, Reason.EMPTY, 2)
     board.recorder.forwarded(TopicName.MATCHES)
+    board.recorder.superseded(TopicName.MATCHES, 3)
     counts = {outcome: board.value("events_total", topic="matches", outcome=outcome) for outcome in EventOutcome}
-    assert counts == {EventOutcome.JUDGED: 10, EventOutcome.REJECTED: 2, EventOutcome.FORWARDED: 1}
+    assert counts == dict(zip(EventOutcome, (10, 2, 1, 3), strict=True))
     assert board.value("rejections_total", topic="matches", reason="empty") == 2
     assert board.value("forwarded_total", topic="matches") == 1
 
@@ -276,7 +277,7 @@ def test_duties_are_counted_by_status_and_those_in_doubt_are_gone_when_they_are_
 def test_every_public_way_into_the_recorder_was_tried() -> None:
     said = {name for way in WAYS for name in way.__code__.co_names}
     public = {name for name in vars(Recorder) if not name.startswith("_")}
-    of_the_registry = {"feeds", "premises", "site_events", "site_violations", "since_withdrawal"}
+    of_the_registry = {"feeds", "premises", "site_events", "site_violations", "since_withdrawal", "told"}
     assert public - said == {*of_the_registry, "verdicts", "since_recorded", "warm", "disown", "exposition"}
 
 
