@@ -227,7 +227,7 @@ class Drill(Team):
             self._strike(blow)
         time.sleep(QUIET_SECONDS)
         estate.stop()
-        expected = expected_messages(estate.opening, estate.steps)
+        expected = expected_messages(estate.opening, estate.steps, estate.opened_at)
         commits, ends = self.settle(listener, expected)
         for worker in self.workers.values():
             worker.hit(signal.SIGTERM)
