@@ -96,6 +96,8 @@ class Estate(threading.Thread):
         self.written_at: dict[str, float] = {}
         """When the broker had acknowledged each event (monotonic seconds), by id."""
         self._publisher.publish_opening(self.opening)
+        self.opened_at = datetime.now(UTC)
+        """Since when the broker has everything that is on record before the first step."""
 
     def run(self) -> None:
         """Write step after step, and what has begun when told to stop."""
