@@ -277,11 +277,15 @@ class Docket:
 
 def holder_of(duty: Duty, case: Happening) -> Holder:
     """Who holds the key of a case: the person where the duty is about one, else the controller."""
-    about_subject = duty.of_subject if isinstance(duty, DeadlineRule) else duty.key == "subject"
     subject = case.parts.get("subject")
-    if about_subject and subject is not None:
+    if about_subject(duty) and subject is not None:
         return Holder("subject", subject)
     return Holder("controller", str(case.parts["controller"]))
+
+
+def about_subject(duty: Duty) -> bool:
+    """Whether a duty is kept, or a window counted, for each person."""
+    return duty.of_subject if isinstance(duty, DeadlineRule) else duty.key == "subject"
 
 
 def restarts(duty: Duty, role: str) -> bool:
@@ -292,10 +296,8 @@ def restarts(duty: Duty, role: str) -> bool:
 
 
 def _replaces(case: Happening, held: Happening) -> bool:
-    """Whether a case takes the place of one entered before: it is later, or says for certain what was in doubt."""
-    if case.id == held.id:
-        return case.known and not held.known
-    return (case.at, case.id) > (held.at, held.id)
+    """Whether a case takes the place of one entered before: it is certain where that was in doubt, or later."""
+    return (case.known, case.at, case.id) > (held.known, held.at, held.id)
 
 
 def _record_kinds(duties: tuple[DeadlineRule, ...]) -> tuple[str, ...]:

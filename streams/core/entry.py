@@ -3,24 +3,29 @@
 Rules:
 1. A case that a rule of a duty "violates" is entered; one that stays undetermined is entered as uncertain; an excused
    one is not.
-2. Of cases that only restart a deadline the latest of each person in a batch is entered: no other would count.
+2. What could change nothing is not entered: of cases that only restart a deadline all but the latest of each person, of
+   cases that open one duty all but the first; of cases that silence a window, or count in one for a person or a site,
+   all but the first of a day. What is in doubt extends nothing, and a case that names nobody is no matter of a person.
 3. What is entered is where and when it was and whom it is about; nothing of the comparison itself.
+4. All of this is decided in columns: only what is entered is ever looked at row by row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
-from streams.core.docket import restarts
+from streams.core.calendar import Period
+from streams.core.docket import about_subject, restarts
 from streams.core.facts import CaseKind
-from streams.core.instant import NEVER, micros
+from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.obligation import Happening
-from streams.core.rule import Role, Rule
+from streams.core.rule import Role, Rule, WindowRule
 from streams.core.rulebook import Rulebook
+from streams.core.window import MEASURED
 
 PARTS = {
     "controller": "controller_id",
@@ -31,9 +36,10 @@ PARTS = {
     "authority": "authority_id",
     "event": "match_event_id",
 }
-
-Found = tuple[int, Rule, Outcome]
-"""Row, rule and outcome."""
+SEEN = ("event_id", "occurred_at", *PARTS.values())
+"""What a duty sees of a case."""
+PERIODS: Mapping[Period, str] = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
+PERIOD = "local period"
 
 
 class Entry(NamedTuple):
@@ -45,42 +51,92 @@ class Entry(NamedTuple):
     case: Happening
 
 
+class Entered(NamedTuple):
+    """The rows of a frame that one rule enters, certain (`known`) or in doubt."""
+
+    role: Role
+    known: bool
+    rows: pl.DataFrame
+
+
 def entries(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Iterator[Entry]:
-    """Every entry that the cases of one kind make, rule by rule in row order."""
-    if any(rule.kind is kind for rule in rulebook.roles):
-        yield from _entries(judge(cases, kind, rulebook.entering()), rulebook.roles)
+    """Every entry that the cases of one kind make, rule by rule, the certain ones first, in row order."""
+    if not any(rule.kind is kind for rule in rulebook.roles):
+        return
+    verdicts = judge(cases, kind, rulebook.entering())
+    frame = verdicts.cases
+    if "row" not in frame.columns:
+        frame = frame.with_row_index("row")
+    for role, known, rows in entered(frame, verdicts, rulebook.roles):
+        for row, case in zip(rows["row"].to_list(), happenings(rows, role.name, known=known), strict=True):
+            yield Entry(row, role, case)
 
 
-def _entries(verdicts: Verdicts, roles: Mapping[Rule, Role]) -> Iterator[Entry]:
-    found = list(_needed(list(verdicts.found(Outcome.VIOLATION, Outcome.UNDETERMINED)), verdicts.cases, roles))
-    wanted = sorted({row for row, _, _ in found})
-    columns = [name for name in ("row", "event_id", "occurred_at", *PARTS.values()) if name in verdicts.cases.columns]
-    rows = dict(zip(wanted, verdicts.cases.select(columns)[wanted].iter_rows(named=True), strict=True))
-    for row, rule, outcome in found:
-        known = outcome is Outcome.VIOLATION
-        yield Entry(rows[row].get("row", row), roles[rule], happening(rows[row], roles[rule].name, known=known))
+def entered(
+    frame: pl.DataFrame, verdicts: Verdicts, roles: Mapping[Rule, Role], which: pl.Series | None = None
+) -> Iterator[Entered]:
+    """What of a frame is entered; `which` says for each of its rows the case that was judged for it, if not its own."""
+    columns = [name for name in ("row", *SEEN) if name in frame.columns]
+    missing = [pl.lit(None, pl.String).alias(name) for name in SEEN if name not in frame.columns]
+    for rule, counts in verdicts.counts().items():
+        role = roles[rule]
+        for outcome in (Outcome.VIOLATION, Outcome.UNDETERMINED):
+            known = outcome is Outcome.VIOLATION
+            if not counts[outcome] or not (known or matters_in_doubt(role)):
+                continue
+            held = verdicts.outcomes[rule.column] == outcome.value
+            rows = frame.select(columns).filter(held if which is None else held.gather(which))
+            yield Entered(role, known, needed(rows.with_columns(missing), role))
 
 
-def _needed(found: Sequence[Found], cases: pl.DataFrame, roles: Mapping[Rule, Role]) -> Iterator[Found]:
-    """What has to be entered: of cases that only restart a deadline, the latest of each person is all that counts."""
-    rows: dict[Rule, list[int]] = {}
-    for row, rule, _ in found:
-        if restarts(roles[rule].duty, roles[rule].name):
-            rows.setdefault(rule, []).append(row)
-    latest = {rule: _latest(cases, held) for rule, held in rows.items()}
-    return (each for each in found if each[1] not in latest or each[0] in latest[each[1]])
+def matters_in_doubt(role: Role) -> bool:
+    """Whether a case counts for anything of which it is not certain that it plays the role."""
+    return isinstance(role.duty, WindowRule) or not role.name.startswith("extends")
 
 
-def _latest(cases: pl.DataFrame, rows: list[int]) -> frozenset[int]:
-    who = ["controller_id", "subject_ref"]
-    held = cases.select("occurred_at", "event_id", *who)[rows].with_columns(place=pl.Series(rows, dtype=pl.UInt32))
-    last = held.sort("occurred_at", "event_id").unique(subset=who, keep="last", maintain_order=True)
-    return frozenset(last["place"].to_list())
+def needed(rows: pl.DataFrame, role: Role) -> pl.DataFrame:
+    """Of cases that play one role, all certain or all in doubt, those that can make a difference, in their order."""
+    if about_subject(role.duty):
+        rows = rows.filter(pl.col("subject_ref").is_not_null())
+    if restarts(role.duty, role.name):
+        return _ends(rows, ["controller_id", "subject_ref"], last=True)
+    keys, period = _keys(role)
+    if not keys:
+        return rows
+    if period is None:
+        return _ends(rows, keys, last=False)
+    day = pl.col("occurred_at").dt.convert_time_zone(role.duty.timezone).dt.date()
+    marked = rows.with_columns(day.dt.truncate(PERIODS[period]).alias(PERIOD))
+    return _ends(marked, [*keys, PERIOD], last=False).drop(PERIOD)
 
 
-def happening(row: Mapping[str, Any], role: str, *, known: bool) -> Happening:
-    """What a duty sees of a case in a role; `row` has the columns of `PARTS`, its id and its instant."""
-    parts = {part: row.get(column) for part, column in PARTS.items()}
-    if parts["event"] is None:
-        del parts["event"]
-    return Happening(role, row["event_id"], micros(row["occurred_at"]), NEVER, {}, parts, known)
+def _keys(role: Role) -> tuple[list[str], Period | None]:
+    """The columns that tell apart the duties or windows of a role of which one case says it all, and their period."""
+    duty = role.duty
+    if isinstance(duty, WindowRule):
+        told_apart = [PARTS[MEASURED[duty.count]]] if role.name == "counts" and duty.count in MEASURED else []
+        all_in_one = role.name == "unless" or told_apart
+        return (["controller_id", PARTS[duty.key], *told_apart], "day") if all_in_one else ([], None)
+    if not role.name.startswith("opens") or duty.once == "each" or {"record", "event"} & set(duty.key):
+        return [], None  # each case that opens is a duty of its own
+    return ["controller_id", *(PARTS[part] for part in duty.key)], None if duty.once == "ever" else duty.once
+
+
+def _ends(rows: pl.DataFrame, keys: Sequence[str], *, last: bool) -> pl.DataFrame:
+    """Of each key the first or the last row by instant and id, in the order of the rows."""
+    keys = list(dict.fromkeys(keys))
+    for column in (pl.col("occurred_at"), pl.col("event_id")):  # the second looks only at what the first has left
+        rows = rows.filter(column == (column.max() if last else column.min()).over(keys))
+    return rows.unique(keys, keep="first", maintain_order=True)
+
+
+def happenings(rows: pl.DataFrame, role: str, *, known: bool) -> Iterator[Happening]:
+    """What a duty sees of cases in a role; `rows` has the columns of `SEEN`."""
+    names = tuple(PARTS)
+    ids, instants = rows["event_id"].to_list(), rows["occurred_at"].dt.epoch("us").to_list()
+    values = zip(*(rows[column].to_list() for column in PARTS.values()), strict=True)
+    for event_id, at, each in zip(ids, instants, values, strict=True):
+        parts: dict[str, str | None] = dict(zip(names, each, strict=True))
+        if parts["event"] is None:
+            del parts["event"]
+        yield Happening(role, event_id, at, NEVER, {}, parts, known)

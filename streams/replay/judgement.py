@@ -18,8 +18,7 @@ import polars as pl
 from schemas.registry import SiteRecord
 from streams.core.case import Views
 from streams.core.context import Context
-from streams.core.docket import restarts
-from streams.core.entry import PARTS, happening
+from streams.core.entry import PARTS, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts, first_open, judge
 from streams.core.likeness import Likeness, alike
@@ -347,31 +346,20 @@ def _withdrawn(frame: pl.DataFrame, withdrawals: pl.DataFrame) -> pl.DataFrame:
 def _entries(
     frame: pl.DataFrame, likeness: Likeness, around: pl.DataFrame, kind: CaseKind, bench: Bench
 ) -> pl.DataFrame:
-    """The cases that are entered for duties; of those that restart a deadline the latest alone."""
+    """The cases that are entered for duties."""
     if not any(rule.kind is kind for rule in bench.entering.rules):
         return pl.DataFrame(schema=ENTRIES)
     verdicts = judge(likeness.cases, kind, bench.entering)
-    columns = [pl.col(name) if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in ENTERED]
+    placed = frame.with_columns(around["site"].alias(PARTS["site"]))
     parts = [pl.DataFrame(schema=ENTRIES)]
-    for rule, counts in verdicts.counts().items():
-        role = bench.rulebook.roles[rule]
-        for outcome in (each for each in (Outcome.UNDETERMINED, Outcome.VIOLATION) if counts[each]):
-            held = (verdicts.outcomes[rule.column] == outcome.value).gather(likeness.which)
-            entered = frame.select(columns).with_columns(around["site"].alias(PARTS["site"])).filter(held)
-            if restarts(role.duty, role.name):
-                entered = entered.sort("occurred_at", "event_id").unique(HOLDERS, keep="last", maintain_order=True)
-            entered = entered.with_columns(
-                duty=pl.lit(role.duty.column), role=pl.lit(role.name), known=pl.lit(outcome is Outcome.VIOLATION)
-            )
-            parts.append(entered.select(pl.col(name).cast(dtype) for name, dtype in ENTRIES.items()))
+    for role, known, rows in entered(placed, verdicts, bench.rulebook.roles, likeness.which):
+        marked = rows.with_columns(duty=pl.lit(role.duty.column), role=pl.lit(role.name), known=pl.lit(known))
+        parts.append(marked.select(pl.col(name).cast(dtype) for name, dtype in ENTRIES.items()))
     return pl.concat(parts)
 
 
-ENTERED = ("event_id", "occurred_at", *(column for part, column in PARTS.items() if part != "site"))
-HOLDERS = ["controller_id", "subject_ref"]
-
-
-def entered(entries: pl.DataFrame) -> Iterator[tuple[str, Any]]:
+def happenings_of(entries: pl.DataFrame) -> Iterator[tuple[str, Any]]:
     """The duty's column and the happening of each entry, as the docket takes them."""
-    for row in entries.iter_rows(named=True):
-        yield row["duty"], happening(row, row["role"], known=row["known"])
+    for (duty, role, known), rows in entries.group_by("duty", "role", "known", maintain_order=True):
+        for case in happenings(rows, role, known=known):
+            yield duty, case

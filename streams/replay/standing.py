@@ -16,7 +16,7 @@ from streams.core.obligation import Status
 from streams.core.violation import violation_of
 from streams.core.window import Window
 from streams.replay.answer import TALLIES, VERDICTS
-from streams.replay.judgement import ENTRIES, Bench, entered
+from streams.replay.judgement import ENTRIES, Bench, happenings_of
 from streams.replay.question import Question
 
 
@@ -33,7 +33,7 @@ def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -
     docket = Docket(bench.rulebook, bench.views.registry, bench.views.histories)
     latest: dict[str, Pending] = {}
     for until, table in _months(pl.concat([pl.DataFrame(schema=ENTRIES), *entries]), after - 1):
-        for duty, case in entered(table):
+        for duty, case in happenings_of(table):
             docket.enter(duty, case)
         latest |= {each.id: each for each in docket.settle(until)}
         while docket.busy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rule_texts import a_pack, a_rule
@@ -20,6 +21,67 @@ SEEN: dict[str, Any] = {
         {"case": "match", "condition": "purpose_named", "due": {"after": 3, "unit": "years"}, "restarts": True}
     ],
 }  # fmt: skip
+
+
+QUARTERLY: dict[str, Any] = {
+    "opens": [{"case": "match"}],
+    "key": ["controller"],
+    "once": "quarter",
+    "due": {"after": 30, "unit": "days", "from_end_of": "quarter"},
+    "fulfilled_by": [{"record": "filing"}],
+}
+SOLE: dict[str, Any] = {
+    "days": 1, "key": "site", "count": "cases", "at_least": 2, "unless": "NOT purpose_named",
+}  # fmt: skip
+SUBJECTS: dict[str, Any] = {"days": 1, "key": "controller", "count": "subjects", "at_least": 2}
+
+
+def ids(rule: str, *batch: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Role and event of what a rule has entered of matches."""
+    cases = assemble(frame_of(list(batch)), CaseKind.MATCH, Views())
+    return [(each.case.what, each.case.id) for each in entries(cases, CaseKind.MATCH, load([("t.yaml", a_pack(rule))]))]
+
+
+def test_of_matches_that_open_one_duty_the_first_of_each_period_is_entered() -> None:
+    said = (("e-1", "2026-03-31T23:00:00Z"), ("e-2", "2026-02-10T10:00:00Z"), ("e-3", "2026-04-01T00:00:00Z"),
+            ("e-4", "2026-05-01T00:00:00Z"))  # fmt: skip
+    batch = [a_match(at=at, event_id=event) for event, at in said]
+    rule = a_rule(kind="deadline", judges=None, condition=None, deadline=QUARTERLY)
+    assert ids(rule, *batch) == [("opens-0", "e-2"), ("opens-0", "e-3")]
+    every = ["e-1", "e-2", "e-3", "e-4"]
+    for once, kept in (("ever", ["e-2"]), ("day", every), ("each", every)):
+        rule = a_rule(kind="deadline", judges=None, condition=None, deadline=QUARTERLY | {"once": once})
+        assert [event for _, event in ids(rule, *batch)] == kept
+
+
+def test_of_matches_that_silence_a_window_the_first_of_a_day_is_entered_and_of_those_that_count_all() -> None:
+    rule = a_rule(kind="window", condition="TRUE", window=SOLE)
+    batch = [
+        a_match(at=f"2026-03-10T0{number}:00:00Z", event_id=f"e-{number}", purpose_id=None)
+        for number in (3, 1, 2)
+    ]
+    found = ids(rule, *batch)
+    assert sorted(found) == [("counts", "e-1"), ("counts", "e-2"), ("counts", "e-3"), ("unless", "e-1")]
+
+
+def test_of_matches_that_count_as_persons_one_of_each_person_and_day_is_entered_and_of_nobody_none() -> None:
+    rule = a_rule(kind="window", condition="TRUE", window=SUBJECTS)
+    people = ("s_member_0000000000001", "s_member_0000000000002", "s_member_0000000000001")
+    batch = [
+        a_match(at=f"2026-03-10T0{number}:00:00Z", event_id=f"e-{number}", subject_ref=who)
+        for number, who in enumerate(people)
+    ]
+    assert ids(rule, *batch) == [("counts", "e-0"), ("counts", "e-1")]
+    of_persons = a_rule(kind="window", condition="TRUE", window=SUBJECTS | {"key": "subject", "count": "sites"})
+    assert ids(of_persons, a_match(subject_ref=None)) == []
+
+
+def test_what_is_in_doubt_extends_nothing_and_opens_in_doubt() -> None:
+    doubtful = [{"case": "match", "condition": "consent_in_force", "due": {"after": 3, "unit": "years"}}]
+    extending = a_rule(kind="deadline", judges=None, condition=None, deadline=SEEN | {"extended_by": doubtful})
+    assert ids(extending, a_match()) == []
+    opening = QUARTERLY | {"opens": [{"case": "match", "condition": "consent_in_force"}]}
+    assert ids(a_rule(kind="deadline", judges=None, condition=None, deadline=opening), a_match()) != []
 
 
 def test_of_matches_that_restart_a_deadline_the_latest_of_each_person_is_entered() -> None:
