@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -92,6 +92,9 @@ class SiteRecord(Owned):
 class DeviceRecord(Owned):
     """A biometric capture device in its zone."""
 
+    MINOR: ClassVar[int] = 1
+    schema_version: str = "1.1"
+    """Version of the contract; 1.1 added `reports_every_seconds`."""
     kind: Literal["device"] = "device"
     site_id: Identifier
     zone: Zone

@@ -104,6 +104,6 @@ class Restriction(SubjectRecord):
 
 AnySubjectRecord = Annotated[
     ConsentGiven | ConsentWithdrawn | Enrolment | ErasureRequest | Deletion | Restriction | RequestAnswer,
-    Field(discriminator="kind")
+    Field(discriminator="kind"),
 ]
 SUBJECT: Contract[SubjectRecord] = Contract(AnySubjectRecord)

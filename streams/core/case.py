@@ -361,8 +361,7 @@ def _masked(source: Source, horizons: Mapping[str, Horizon | None], names: Colle
     """The facts of a source and their reason, where the horizon of the row's controller allows them."""
     instant = pl.col("occurred_at").dt.epoch("us")
     controller = pl.col("controller_id")
-    bounds = [{key: _bound(each, which) for key, each in horizons.items()} for which in (0, 1)]
-    complete, fresh = (controller.replace_strict(each, return_dtype=pl.Int64) for each in bounds)
+    complete, fresh = (_by_controller({key: _bound(each, which) for key, each in horizons.items()}) for which in (0, 1))
     missing = controller.is_in([key for key, each in horizons.items() if each is None])
     applies = APPLIES.get(source, pl.lit(True))
     stale = (instant >= fresh) & applies
@@ -371,6 +370,14 @@ def _masked(source: Source, horizons: Mapping[str, Horizon | None], names: Colle
     reason = pl.when(missing).then(pl.lit(Unknown.FEED_MISSING.value)).otherwise(pl.lit(Unknown.FEED_BEHIND.value))
     facts = {name: pl.when(~(stale | (unearned & _negative(name)))).then(_stands(name, unearned)) for name in names}
     return facts | {why(source): pl.when((stale | unearned) & ours).then(reason).otherwise(pl.col(why(source)))}
+
+
+def _by_controller(values: Mapping[str, int]) -> pl.Expr:
+    """A number for the controller of each row; one that is the same for all is no column, which is most of the time."""
+    distinct = set(values.values())
+    if len(distinct) == 1:
+        return pl.lit(distinct.pop(), pl.Int64)
+    return pl.col("controller_id").replace_strict(values, return_dtype=pl.Int64)
 
 
 def _stands(name: str, unearned: pl.Expr) -> pl.Expr:

@@ -313,8 +313,8 @@ class Chamber:
         found: dict[int, dict[str, tuple[Rule, Violation]]] = {}
         for index, rule, message in violations(verdicts, self._views):
             found.setdefault(index, {})[message.violation_id] = (rule, message)
-        for index in sorted(found.keys() | set(self._to_compare(cases, everything=everything))):
-            row = cases.row(index, named=True)
+        wanted = sorted(found.keys() | set(self._to_compare(cases, everything=everything)))
+        for index, row in zip(wanted, cases[wanted].to_dicts(), strict=True):
             key = EventKey(row["controller_id"], row["event_id"])
             rules = {told.rule for told in self.told.of(key).values() if told.rule in verdicts.rules}
             now = Judgement(

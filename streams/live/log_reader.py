@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
 from streams.errors import ConsentinelError, DeliveryError, Place
+from streams.live.client_close import close
 from streams.live.header_names import read_every_header_name
 from streams.live.log_fault import CORRUPT_TRIES, CorruptLogError, LogGapError, TruncatedLogError, fault_of
 from streams.live.run import LogRecord
@@ -139,7 +140,7 @@ class LogReader:
                     await self._step(consumer, apply)
                     await asyncio.sleep(0)
         finally:
-            await _close(consumer)
+            await close(consumer)
 
     def _client(self) -> AIOKafkaConsumer:
         read_every_header_name()
@@ -228,20 +229,6 @@ class LogReader:
         self._unread[tp.partition] = max(0, visible_end - position)
         if position >= visible_end:
             self._ends.reach(tp.partition)
-
-
-async def _close(consumer: AIOKafkaConsumer) -> None:
-    """Close the client, and return when its connections are closed, even when it breaks off half-way.
-
-    It waits for tasks it has just cancelled, and one that had not begun yet ends it with a cancellation that nobody
-    asked for, before the connections are closed (aiokafka 0.14, `Fetcher.close`).
-    """
-    closing = asyncio.ensure_future(consumer.stop())
-    await asyncio.wait({closing})
-    if closing.cancelled():
-        await consumer._client.close()  # noqa: SLF001 - there is no other way left to it.
-    else:
-        closing.result()
 
 
 class _Ends:

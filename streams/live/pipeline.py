@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from time import monotonic, time
 from typing import TypeVar
 
@@ -82,6 +83,7 @@ class Pipeline:
         self._shares: dict[TP, Share] = {}
         self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
         self._blind_spots = BlindSpots()
+        self._finished = False
         self.progress_at = monotonic()
         self.heard: dict[str, float] = {}
         """When the broker took the last event of each device that was judged here, in seconds since 1970."""
@@ -89,7 +91,9 @@ class Pipeline:
     # -- what the worker calls ----------------------------------------------------------------------------------------
 
     async def assigned(self, tps: Iterable[TP]) -> None:
-        """Take over partitions: know their persons, and judge each once it is warm."""
+        """Take over partitions: know their persons, and judge each once it is warm; none any more after `finish`."""
+        if self._finished:
+            return
         owned = {tp for tp in tps if tp.topic in self._topics}
         generation = self._consumer().generation
         await self._views.keep({tp.partition for tp in owned})
@@ -97,7 +101,7 @@ class Pipeline:
             # The partitions of `matches`: whoever owns one answers for the keys whose hash falls on it.
             matches = self._plan.names[TopicName.MATCHES]
             await self._duties.keep({tp.partition for tp in owned if tp.topic == matches})
-        if generation is None:
+        if generation is None or self._finished:
             return
         for tp in sorted(owned):
             views = self._views.of(tp.partition)
@@ -128,13 +132,15 @@ class Pipeline:
 
     async def finish(self) -> None:
         """Finish the runs in work, at most `FINISH_SECONDS`, then give everything back; for the end of the worker."""
+        self._finished = True
         shares = list(self._shares.values())
         working = {share.task for share in shares if share.task is not None and share.at_work}
         for share in shares:
             share.leaving = True
         if working:
             await asyncio.wait(working, timeout=FINISH_SECONDS)
-        await self.revoked([share.tp for share in shares])
+        await self.revoked(self.tps())
+        await self._recollection.stop()
 
     async def take(self, run: Run) -> None:
         """Queue a run for its share; one of an old generation is dropped, its offsets were not committed."""
@@ -214,13 +220,15 @@ class Pipeline:
         async def learn(told: Sequence[Violation], until: int) -> None:
             await self._thread.run(_learn, share.chamber, topic, told, until)
 
-        async for run in self._recollection.of(share.tp, violations, position, learn):
-            batch = await self._thread.run(open_batch, run, topic, plan)
-            opinion = await self._thread.run(_judge, share.chamber, batch, -NEVER, -NEVER, "reconciled")
-            opinion.verdicts.clear()  # they were counted when they were first given
-            opinion.entered.clear()
-            opinion.duplicates = 0
-            await self._tell(share, opinion)
+        # Closed here, for a task that is cancelled leaves its generator open.
+        async with aclosing(self._recollection.of(share.tp, violations, position, learn)) as runs:
+            async for run in runs:
+                batch = await self._thread.run(open_batch, run, topic, plan)
+                opinion = await self._thread.run(_judge, share.chamber, batch, -NEVER, -NEVER, "reconciled")
+                opinion.verdicts.clear()  # they were counted when they were first given
+                opinion.entered.clear()
+                opinion.duplicates = 0
+                await self._tell(share, opinion)
 
     async def _through(self, share: Share, run: Run) -> None:
         """Take one run to acknowledged output, but for what is held."""
@@ -295,8 +303,6 @@ class Pipeline:
             recorder.since_event(waited, verdicts.cases["event_id"])
             recorder.since_recorded(now - verdicts.cases["recorded_at"] / 1e6)
             self._hear(verdicts.cases)
-        if opinion.verdicts:
-            recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
         recorder.judged(topic, opinion.duplicates + opinion.in_conflict.total())
         recorder.duplicates(opinion.duplicates)
         recorder.repeats(opinion.repeats)
@@ -317,6 +323,7 @@ class Pipeline:
         recorder.memory(
             cases=sum(each.memory.cases for each in chambers), size_bytes=sum(each.size_bytes for each in chambers)
         )
+        recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
         for each in chambers:
             recorder.deferred(each.take_deferred())
 

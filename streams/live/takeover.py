@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,6 +20,7 @@ from faust.types import TP
 
 from schemas.contract import ContractError
 from schemas.verdict import VIOLATION, Violation
+from streams.live.client_close import close
 from streams.live.header_names import read_every_header_name
 from streams.live.run import LogRecord, Run
 
@@ -27,7 +28,6 @@ EVENT_BYTES = 256
 """What an event takes in the memory at least; so many bytes of it need no more events than that."""
 PIECE_RECORDS = 5_000
 BACKOFF_SECONDS = 0.5
-CLOSE_SECONDS = 2.0
 
 
 class Recollection:
@@ -41,7 +41,7 @@ class Recollection:
 
     async def of(
         self, tp: TP, violations: TP, position: int, learn: Callable[[Sequence[Violation], int], Any]
-    ) -> AsyncIterator[Run]:
+    ) -> AsyncGenerator[Run, None]:
         """The runs before `position`; before the first of them `learn` is given what was told since, and until when.
 
         The instant is in microseconds. Whoever fails to read begins again, so what is given may be given twice.
@@ -66,9 +66,13 @@ class Recollection:
 
     def _let_go(self, client: AIOKafkaConsumer) -> None:
         """Close a client aside: a partition need not wait for it."""
-        closing = asyncio.create_task(_close(client))
+        closing = asyncio.create_task(close(client))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+    async def stop(self) -> None:
+        """Return when every client that was used is closed."""
+        await asyncio.gather(*self._closing)
 
     def _client(self) -> AIOKafkaConsumer:
         read_every_header_name()
@@ -85,35 +89,30 @@ class Recollection:
         """Where to begin, and when (milliseconds) the record there was taken; None where the log holds nothing."""
         place = TopicPartition(*tp)
         first = (await client.beginning_offsets([place]))[place]
-        last = await self._record_at(client, place, max(first, position - 1))
-        if last is None:
+        last = await self._record_at(client, tp, max(first, position - 1))
+        if last is None or first >= position:
             return None
         found = (await client.offsets_for_times({place: max(0, last.timestamp - self._span_ms)}))[place]
         wanted = first if found is None else found.offset
-        start = min(max(first, wanted, position - self._records_max), max(first, position))
-        record = await self._record_at(client, place, start)
+        start = min(max(first, wanted, position - self._records_max), position - 1)
+        record = await self._record_at(client, tp, start)
         return start, last.timestamp if record is None else min(record.timestamp, last.timestamp)
 
-    @staticmethod
-    async def _record_at(client: AIOKafkaConsumer, place: TopicPartition, offset: int) -> LogRecord | None:
+    async def _record_at(self, client: AIOKafkaConsumer, tp: TP, offset: int) -> LogRecord | None:
         """The first record at or behind an offset; None at the end of the log."""
-        client.assign([place])
-        client.seek(place, offset)
-        end = (await client.end_offsets([place]))[place]
-        while await client.position(place) < end:
-            fetched = await client.getmany(place, timeout_ms=200, max_records=1)
-            for record in fetched.get(place, ()):
-                return record  # type: ignore[no-any-return]  # the client has no types
+        async for records in self._read(client, tp, offset):
+            return records[0]
         return None
 
     async def _told(self, client: AIOKafkaConsumer, tp: TP, stamp: int) -> tuple[list[Violation], int]:
         """Everything that was told of a partition since an instant (milliseconds), and when the last of it was."""
         place = TopicPartition(*tp)
         found = (await client.offsets_for_times({place: stamp}))[place]
-        end = (await client.end_offsets([place]))[place]
+        if found is None:
+            return [], 0
         told: list[Violation] = []
         last = 0
-        async for records in self._read(client, tp, end if found is None else found.offset, end):
+        async for records in self._read(client, tp, found.offset):
             for record in records:
                 try:
                     told.append(VIOLATION.read(record.value or b""))
@@ -123,14 +122,22 @@ class Recollection:
         return told, last
 
     @staticmethod
-    async def _read(client: AIOKafkaConsumer, tp: TP, start: int, end: int) -> AsyncIterator[list[LogRecord]]:
-        """The records of `[start, end)`, in pieces."""
+    async def _read(
+        client: AIOKafkaConsumer, tp: TP, start: int, end: int | None = None
+    ) -> AsyncIterator[list[LogRecord]]:
+        """The records of `[start, end)` in pieces; without `end` up to the end of the log as the first fetch tells it.
+
+        A list of offsets does not: the embedded broker's leaves out the end of the last batch.
+        """
         place = TopicPartition(*tp)
         client.assign([place])
         client.seek(place, start)
-        while await client.position(place) < end:
+        while end is None or await client.position(place) < end:
             fetched = await client.getmany(place, timeout_ms=200)
-            records = [record for record in fetched.get(place, ()) if record.offset < end]
+            mark = client.highwater(place)
+            if mark is not None:
+                end = mark if end is None else min(end, mark)
+            records = [record for record in fetched.get(place, ()) if end is None or record.offset < end]
             if records:
                 yield records
 
@@ -138,12 +145,3 @@ class Recollection:
 def _run(tp: TP, records: Sequence[LogRecord]) -> Run:
     first, last = records[0].offset, records[-1].offset
     return Run(tp.topic, tp.partition, records, first, last + 1, 0, -1)
-
-
-async def _close(client: AIOKafkaConsumer) -> None:
-    """Close the client, and its connections even where it waits for a fetch that never answers (aiokafka 0.14)."""
-    stopping = asyncio.ensure_future(client.stop())
-    await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
-    if not stopping.done() or stopping.cancelled():
-        stopping.cancel()
-        await client._client.close()  # noqa: SLF001 - there is no other way left to it.

@@ -42,6 +42,7 @@ class Distribution(Collector):
     def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
         assert metric.buckets == tuple(sorted(metric.buckets)), "buckets rise"
         self._metric = metric
+        self._bounds = pl.Series(metric.buckets, dtype=pl.Float64)
         self._tallies: dict[tuple[str, ...], Tally] = {}
         self._lock = Lock()
         if not metric.labels:
@@ -66,7 +67,7 @@ class Distribution(Collector):
         values = frame["seconds"]
         if values.is_empty():
             return
-        reached = [int((values <= bound).sum()) for bound in self._metric.buckets] + [len(values)]
+        reached = [*values.sort().search_sorted(self._bounds, "right").to_list(), len(values)]
         slowest = values.arg_max() if event_ids is not None else None
         with self._lock:
             tally = self._tally(labels)

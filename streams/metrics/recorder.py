@@ -192,9 +192,13 @@ class Recorder:
 
     def since_withdrawal(self, found: Iterable[tuple[str, float]]) -> None:
         """By controller, how many seconds after a withdrawal a match of that person still happened."""
+        by_label: dict[str, list[float]] = {}
         for controller_id, seconds in found:
-            label = self._controllers.fit(controller_id)[0]
-            self._distributions[site_metric.WITHDRAWAL_TO_MATCH.name].observe(seconds, label)
+            by_label.setdefault(self._controllers.fit(controller_id)[0], []).append(seconds)
+        for label, each in by_label.items():
+            self._distributions[site_metric.WITHDRAWAL_TO_MATCH.name].observe_all(
+                pl.Series(each, dtype=pl.Float64), label
+            )
 
     # -- corrections --------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ Rules:
 2. A range of a Kafka log is moved to an archive in the output first, by the same code as `consentinel archive`, and
    replayed from there: so a run that was killed reads no record twice.
 3. Exit code 1 where a violation in force stands.
+4. How far an event may lie beyond its append time is the setting of the workers, `CONSENTINEL_FUTURE_SECONDS`; where it
+   is not the default, the command that the answer names says it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from streams.replay.run import Replay
 from streams.replay.source import LogSource
 from streams.replay.suppression import CELL_SIZE
 from streams.screen import CLEAN, FINDINGS, say, show
-from streams.settings import load_settings
+from streams.settings import Settings, load_settings
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
 NDJSON = ("*.ndjson", "*.ndjson.gz", "*.ndjson.zst")
@@ -61,7 +63,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     cell_size: Annotated[int, typer.Option(min=1, help="Counts below it are not shown in the report.")] = CELL_SIZE,
 ) -> None:
     """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
-    book = rulebook(packs or [])
+    book, settings = rulebook(packs or []), load_settings()
     day = None if rules_as_of is None else rules_as_of.date()
     question = Question(
         since=since.replace(tzinfo=UTC),
@@ -71,7 +73,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         known=Known() if known is None else known_at(known)[0],
         known_at=None if known is None else known_at(known)[1],
         rules_as_of=day,
-        command=_command(since, until, source, packs, day, known, allow_holes=allow_holes),
+        future_seconds=settings.future_seconds,
+        command=_tolerance(settings) + _command(since, until, source, packs, day, known, allow_holes=allow_holes),
     )
     opened = _source(source, question, out, allow_holes=allow_holes)
     with _progress(opened.rows) as advance:
@@ -113,6 +116,12 @@ def _command(
     words += [] if known is None else ["--known-at", known]
     words += ["--allow-holes"] if allow_holes else []
     return shlex.join(words)
+
+
+def _tolerance(settings: Settings) -> str:
+    """What the environment said of clocks, where it was not the default: the answer depends on it."""
+    said = settings.future_seconds
+    return "" if said == Settings.model_fields["future_seconds"].default else f"CONSENTINEL_FUTURE_SECONDS={said:g} "
 
 
 def _text(moment: datetime) -> str:

@@ -29,7 +29,7 @@ def own_broker() -> Iterator[EmbeddedBroker]:
 
 def check(team: Team, listener: Listener, estate: Estate) -> int:
     """Wait until all is judged, compare with the core, and return the number of repeats."""
-    expected = expected_messages(estate.opening, estate.steps)
+    expected = expected_messages(estate.opening, estate.steps, estate.opened_at)
     commits, ends = team.settle(listener, expected)
     listener.stop()
     books = compare(listener.heard, expected)

@@ -9,116 +9,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import cramjam
 import polars as pl
 import pytest
 
 from rule_texts import a_pack, a_rule
-from schemas.contract import Message
 from schemas.encounter import ENCOUNTER
-from schemas.registry import RegistryRecord
-from schemas.topics import TopicName
-from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at, tick
+from settled_world import PEOPLE, subject_record, text_at, tick
+from small_logs import SOME, answer, event, ndjson, parquet, question, the_records, told
 from streams.core.instant import moment_of
-from streams.core.rulebook import Rulebook, load
+from streams.core.rulebook import load
 from streams.errors import ConfigurationError, InputError
 from streams.packs import rulebook
 from streams.replay import ndjson_source, parquet_source
-from streams.replay.answer import Answer, read_answer
+from streams.replay.answer import read_answer
 from streams.replay.ndjson_source import NdjsonSource
 from streams.replay.offline import Offline
 from streams.replay.parquet_source import ParquetSource
-from streams.replay.part import Piece as PartPiece
-from streams.replay.part import tables_of
-from streams.replay.question import Known, Question, as_of, known_at
+from streams.replay.question import Known, as_of, known_at
 from streams.replay.run import Replay
-
-LAW = load([
-    (
-        "test.yaml",
-        a_pack(
-            a_rule("test.always", condition="purpose_named"),
-            a_rule("test.consent", condition="NOT consent_in_force"),
-            a_rule("test.open", condition="timing = 'post'"),
-        ),
-    )
-])  # fmt: skip
-SINCE, UNTIL = moment_of(tick(-100)), moment_of(tick(100))
-
-
-class Line:
-    """A message as it stood on a log."""
-
-    def __init__(self, offset: int, message: Message | bytes, at: int) -> None:
-        self.offset, self.timestamp, self.key, self.headers = offset, at // 1_000, None, ()
-        self.value = message if isinstance(message, bytes) else message.to_json()
-
-
-def event(name: str, **fields: Any) -> Message:
-    message: Message = a_match(event_id=name, **fields)
-    return message
-
-
-def the_records(*more: Message) -> tuple[list[Message], list[Message]]:
-    records = [*a_settled_world(), a_feed(), *more]
-    return [each for each in records if isinstance(each, RegistryRecord)], [
-        each for each in records if not isinstance(each, RegistryRecord)
-    ]
-
-
-def ndjson(folder: Path, events: Sequence[Message | bytes], *more: Message) -> Path:
-    folder.mkdir(exist_ok=True)
-    registry, subjects = the_records(*more)
-    for name, messages in (("matches", events), ("registry", registry), ("subjects", subjects)):
-        lines = [each if isinstance(each, bytes) else each.to_json() for each in messages]
-        (folder / f"{name}.ndjson").write_bytes(b"".join(line + b"\n" for line in lines))
-    return folder
-
-
-def parquet(folder: Path, events: Sequence[tuple[Message | bytes, int]], *more: Message) -> Path:
-    """The same as tables; each event with the tick at which it was recorded."""
-    registry, subjects = the_records(*more)
-    logs: dict[TopicName, list[tuple[Message | bytes, int]]] = {
-        TopicName.MATCHES: list(events),
-        TopicName.REGISTRY: [(each, -50) for each in registry],
-        TopicName.SUBJECTS: [(each, RECORDED.get(each.record_id, -50)) for each in subjects],  # type: ignore[attr-defined]
-    }
-    for topic, messages in logs.items():
-        lines = [Line(offset, message, tick(at)) for offset, (message, at) in enumerate(messages)]
-        for line in lines:
-            tables = tables_of(PartPiece(topic, 0, line.offset, line.offset + 1, [line]))
-            place = folder / topic.value / "day=2026-03-10"
-            place.mkdir(parents=True, exist_ok=True)
-            tables.accepted.write_parquet(place / f"part-0-{line.offset:04}.parquet")
-    return folder
-
-
-RECORDED = {"late": 20}
-"""When the records of the world were recorded that were not recorded at once."""
-
-
-def question(law: Rulebook = LAW, **changes: Any) -> Question:
-    asked: dict[str, Any] = {"since": SINCE, "until": UNTIL, "rulebook": law, "titles": {}}
-    return Question(**asked | changes)
-
-
-def answer(source: Any, out: Path, law: Rulebook = LAW, **changes: Any) -> Answer:
-    Replay(question(law, **changes), source, out).run()
-    return read_answer(out)
-
-
-def told(found: Answer) -> list[tuple[Any, ...]]:
-    rows = found.verdicts.select("event_id", "event_version", "rule_id", "outcome", "reason").collect()
-    return sorted(rows.rows(), key=str)
-
-
-SOME = [event("a"), event("b", subject_ref=PEOPLE[1]), event("c", timing=None, occurred_at=text_at(1))]
-
 
 # -- the same as the judge --------------------------------------------------------------------------------------------
 
@@ -129,7 +41,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from streams.simulator.command import run_simulate
 
     folder = tmp_path_factory.mktemp("estate") / "files"
-    run_simulate(str(folder), seconds=4.0, seed=7, rate=None, say=lambda _: None)
+    run_simulate(str(folder), seconds=2.0, seed=7, rate=40.0, say=lambda _: None)
     return folder
 
 

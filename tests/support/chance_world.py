@@ -192,6 +192,7 @@ subject_records: st.SearchStrategy[SubjectRecord] = st.one_of(
 )
 """Subject records of two persons towards two controllers."""
 
+
 def _heartbeat(each: dict[str, Any]) -> FeedRecord:
     span = each.pop("span")
     retired = {} if span is None else {"valid_until": time_text(moment_of(_after(each["valid_from"], span)))}
@@ -202,17 +203,19 @@ def _after(text: str, span: int) -> int:
     return micros(a_feed(valid_from=text).valid_from) + span * STEP
 
 
-feeds: st.SearchStrategy[FeedRecord] = st.fixed_dictionaries({
-    "id": st.sampled_from(["feed-1", "feed-2", "feed-3"]),
-    "record_id": st.sampled_from(["heartbeat-1", "heartbeat-2"]),
-    "record_version": st.integers(1, 2),
-    "controller_id": st.sampled_from([None, None, "zoo", "mall"]),
-    "valid_from": ticks,
-    "covers": st.just(list(COVERED)) | _words(COVERED, min_size=1),
-    "complete_until": ticks | st.just(text_at(1_000)),
-    "max_lag_seconds": st.sampled_from([1, 10, 25]),
-    "span": st.none() | st.none() | st.integers(1, 6),
-}).map(_heartbeat)
+feeds: st.SearchStrategy[FeedRecord] = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["feed-1", "feed-2", "feed-3"]),
+        "record_id": st.sampled_from(["heartbeat-1", "heartbeat-2"]),
+        "record_version": st.integers(1, 2),
+        "controller_id": st.sampled_from([None, None, "zoo", "mall"]),
+        "valid_from": ticks,
+        "covers": st.just(list(COVERED)) | _words(COVERED, min_size=1),
+        "complete_until": ticks | st.just(text_at(1_000)),
+        "max_lag_seconds": st.sampled_from([1, 10, 25]),
+        "span": st.none() | st.none() | st.integers(1, 6),
+    }
+).map(_heartbeat)
 """Heartbeats of three feeds, some behind, some retired."""
 
 
@@ -236,20 +239,23 @@ _where: dict[str, st.SearchStrategy[Any]] = {
     "exception_id": st.sampled_from([None, "excuse-1"]),
     "claimed_basis": st.sampled_from([None, "statute"]),
 }
-events = st.fixed_dictionaries(_where | {
-    "rank": st.sampled_from([0, 0, 1]),
-    "operation": st.sampled_from(["identification", *get_args(Operation)]),
-    "comparison_decision": st.sampled_from(["match", "non_match", "inconclusive", "not_reported"]),
-    "active_involvement": _maybe,
-    "on_site_consent": st.sampled_from([None, None, True, False]),
-    "inferred_attributes": st.none() | _words(("age", "race", "emotion")),
-    "notice_id": st.sampled_from([None, *NOTICES]),
-    "original_image_retained": _maybe,
-    "storage_location": st.sampled_from([None, "device", "cloud"]),
-    "internet_transfer": _maybe,
-    "timing": st.sampled_from([None, "realtime"]),
-    "reference_database_id": st.sampled_from([None, "members", "unheard-of"]),
-}).map(_event)
+events = st.fixed_dictionaries(
+    _where
+    | {
+        "rank": st.sampled_from([0, 0, 1]),
+        "operation": st.sampled_from(["identification", *get_args(Operation)]),
+        "comparison_decision": st.sampled_from(["match", "non_match", "inconclusive", "not_reported"]),
+        "active_involvement": _maybe,
+        "on_site_consent": st.sampled_from([None, None, True, False]),
+        "inferred_attributes": st.none() | _words(("age", "race", "emotion")),
+        "notice_id": st.sampled_from([None, *NOTICES]),
+        "original_image_retained": _maybe,
+        "storage_location": st.sampled_from([None, "device", "cloud"]),
+        "internet_transfer": _maybe,
+        "timing": st.sampled_from([None, "realtime"]),
+        "reference_database_id": st.sampled_from([None, "members", "unheard-of"]),
+    }
+).map(_event)
 """Match events about known and unknown persons, at known and unknown devices."""
 
 _encounters: Mapping[CaseKind, dict[str, st.SearchStrategy[Any]]] = {

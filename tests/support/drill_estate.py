@@ -44,7 +44,10 @@ class Heard(NamedTuple):
 
 
 class Listener(threading.Thread):
-    """Reads the violations topic from its beginning until stopped; `ids` are those of the violations heard of."""
+    """Reads the violations topic from its beginning until stopped; `ids` are those of the violations heard of.
+
+    Breaches of duties are left aside: they come when a deadline passes, and no event is lost with them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True)
@@ -60,6 +63,8 @@ class Listener(threading.Thread):
                 now = time.monotonic()
                 for record in records:
                     said = json.loads(record.value)
+                    if "event_id" not in said:
+                        continue
                     heard = Heard(now, tp.partition, record.value, said["violation_id"], said["event_id"])
                     self.heard.append(heard)
                     self.ids.add(heard.violation_id)
@@ -91,6 +96,8 @@ class Estate(threading.Thread):
         self.written_at: dict[str, float] = {}
         """When the broker had acknowledged each event (monotonic seconds), by id."""
         self._publisher.publish_opening(self.opening)
+        self.opened_at = datetime.now(UTC)
+        """Since when the broker has everything that is on record before the first step."""
 
     def run(self) -> None:
         """Write step after step, and what has begun when told to stop."""

@@ -3,11 +3,14 @@
 Rules:
 1. No broker, no worker, no decoder: messages become columns by `frame_of`, as a replay's would.
 2. The answer is exact: the id of every violation and the bytes of its message.
+3. When the registry was recorded is a part of the run: an exception that was written down after the fact excuses
+   nothing, and a backlog is written after all its facts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 
 import polars as pl
@@ -17,6 +20,7 @@ from schemas.match import MatchEvent
 from streams.core.case import Views, assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
+from streams.core.instant import micros
 from streams.core.judge import judge
 from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
@@ -25,19 +29,19 @@ from streams.simulator.simulation import Opening, Step
 from streams.simulator.story import Event
 
 
-def expected_messages(opening: Opening, steps: Sequence[Step]) -> Mapping[str, bytes]:
-    """The message of every violation by its id, as the packs of the distribution see the run."""
-    views = _views(opening, steps)
+def expected_messages(opening: Opening, steps: Sequence[Step], opened_at: datetime) -> Mapping[str, bytes]:
+    """The message of every violation by its id, as the packs of the distribution see a run recorded from an instant."""
+    views = _views(opening, steps, micros(opened_at))
     book = rulebook(())
     events = [event for step in steps for event in step.events]
     return dict(chain.from_iterable(_judged(kind, frame, views, book) for kind, frame in _frames(events)))
 
 
-def _views(opening: Opening, steps: Sequence[Step]) -> Views:
+def _views(opening: Opening, steps: Sequence[Step], recorded_at: int) -> Views:
     views = Views()
     for registry in (opening.registry, opening.heartbeats, *(step.heartbeats for step in steps)):
         for record in registry:
-            views.registry.add(record)
+            views.registry.add(record, recorded_at)
     for subjects in (opening.subjects, *((*step.subjects, *step.misplaced) for step in steps)):
         for each in subjects:
             views.histories.add(each)

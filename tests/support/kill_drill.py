@@ -152,24 +152,28 @@ class Books:
     under_two_ids: int
     repeats: int
     differing: frozenset[str]
-    """Violations whose last message is not what the core says."""
+    """Violations whose last message is not what the core says, or that were repeated in other bytes uncorrected."""
 
 
 def compare(heard: Sequence[Heard], expected: Mapping[str, bytes]) -> Books:
     """Compare what stands at the end on the violations topic with what the core says.
 
     Before a feed has caught up a case may be undetermined, and a correction tells of it later; so messages are folded
-    as every consumer folds them, and what a correction adds to one is left aside.
+    as every consumer folds them, and what a correction adds to one is left aside. Of a violation that nothing corrected
+    every message is the same, byte for byte.
     """
     messages = Counter(each.value for each in heard)
     last = {each.violation_id: VIOLATION.read(each.value) for each in heard}
     standing = {each.violation_id: plain(each) for each in last.values() if each.status in ("open", "excused")}
+    said = [VIOLATION.read(message) for message in messages]
     breaches = {
         (each.violation_id, each.rule_id, each.revision, each.controller_id, each.event_id, each.subject_ref)
-        for each in map(VIOLATION.read, messages)
+        for each in said
     }
     ids = standing.keys()
     differing = {each for each, value in standing.items() if expected.get(each, value) != value}
+    corrected = {each.violation_id for each in said if each.cause != "judged"}
+    differing |= {each for each, count in Counter(one.violation_id for one in said).items() if count > 1} - corrected
     return Books(
         expected=len(expected),
         lost=frozenset(expected.keys() - ids),
@@ -227,7 +231,7 @@ class Drill(Team):
             self._strike(blow)
         time.sleep(QUIET_SECONDS)
         estate.stop()
-        expected = expected_messages(estate.opening, estate.steps)
+        expected = expected_messages(estate.opening, estate.steps, estate.opened_at)
         commits, ends = self.settle(listener, expected)
         for worker in self.workers.values():
             worker.hit(signal.SIGTERM)

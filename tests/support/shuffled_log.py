@@ -84,9 +84,7 @@ class Folded:
 
     def verdicts(self) -> dict[str, bytes]:
         """The violations that stand, each as a first judgement writes it."""
-        return {
-            each.violation_id: plain(each) for each in self.messages.values() if each.status in ("open", "excused")
-        }
+        return {each.violation_id: plain(each) for each in self.messages.values() if each.status in ("open", "excused")}
 
 
 def plain(message: Violation) -> bytes:
