@@ -72,7 +72,7 @@ CONSENT = Board(
                 Panel(
                     Kind.TIMESERIES, "95 % of them within",
                     "The delay that 95 of 100 matches after a withdrawal do not exceed, by controller.",
-                    "s", (Query(f"histogram_quantile(0.95, sum by (controller_id, le) ({BUCKETS}))", "{{controller_id}}"),),
+                    "s", (Query(f"histogram_quantile(0.95, sum by (controller_id, le) ({BUCKETS})) >= 0", "{{controller_id}}"),),
                     ((None, GREEN), (60, RED)), "consentinel-withdrawal-late", 12,
                 ),
             ),

@@ -1,8 +1,8 @@
 """The lint: whether dashboards and rules ask only for what there is, and say what a reader needs.
 
 Rules:
-1. Every metric and label of a query is in the catalogue, or on the short list of what Prometheus itself adds; every
-   metric of the catalogue is asked somewhere, or on `UNUSED` with its reason.
+1. Every query is held against the catalogue, as `expression` says; every metric of the catalogue is asked somewhere, or
+   on `UNUSED` with its reason; a label that a legend or an alert shows is one that its query yields.
 2. A rate over `$__rate_interval` or the whole range; a title, a description, a unit, thresholds, the data source by its
    variable; ids and refIds that are there once; no panel over another; no variable that changes nothing.
 3. What the SDK's own model of a dashboard does not take, or would lose, is a fault.
@@ -12,31 +12,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import promql_parser as promql
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from dashboards.expression import Known, examine, exposed
 from streams.metrics.catalogue import CATALOGUE
-from streams.metrics.metric import MetricType
 
 UNUSED: Mapping[str, str] = {}
 """Metrics that no dashboard and no rule asks for, each with its reason."""
-TARGET_LABELS = frozenset({"instance", "job"})
-"""Labels that Prometheus adds when it scrapes."""
-FOREIGN = {"up": TARGET_LABELS}
-"""Metrics of Prometheus itself."""
 STAND_INS = {
     "$__rate_interval": "5m", "$__range_s": "3600", "$__range": "1h", "$__interval": "1m", "${__url_time_range}": "",
 }  # fmt: skip
 """What stands for Grafana's own variables when a query is parsed or run; all others stand for everything."""
 RATES = frozenset({"rate", "irate", "increase", "delta", "deriv"})
-PARTS = ("bucket", "count", "sum")
+OWN_RANGES = {"$__rate_interval": 301, "$__range": 3_601}
+"""Stand-ins by which the lint tells Grafana's own ranges from a number that somebody wrote."""
 SAYS = ("title", "description")
 
 
@@ -59,72 +55,29 @@ def plain(expr: str) -> str:
     return re.sub(r"\$\{?\w+\}?", ".*", expr)
 
 
-def series() -> dict[str, frozenset[str]]:
-    """Every name that can be asked, with its labels: of a histogram its buckets, its sum and its count."""
-    found: dict[str, frozenset[str]] = {}
-    for metric in CATALOGUE:
-        labels = frozenset(metric.label_names) | TARGET_LABELS
-        if metric.type is MetricType.HISTOGRAM:
-            found[f"{metric.full_name}_bucket"] = labels | {"le"}
-            found[f"{metric.full_name}_count"] = found[f"{metric.full_name}_sum"] = labels
-        else:
-            found[metric.full_name] = labels
-    return found
+def _faults_of_query(place: str, expr: str, known: Known) -> Iterator[Fault]:
+    yield from (Fault(place, problem) for problem in examine(plain(expr), known).problems)
 
 
-def asked(expr: str) -> Iterator[tuple[str, str]]:
-    """Name and label of all that a query asks, the label empty for the name alone; ValueError where it is no query."""
-    for node in _nodes(promql.parse(expr)):
-        if isinstance(node, promql.VectorSelector):
-            name = node.name or ""
-            yield name, ""
-            yield from ((name, each.name) for each in node.matchers.matchers if each.name != "__name__")
+def _faults_of_shown(place: str, text: str, expr: str, known: Known) -> Iterator[Fault]:
+    """Whether each label that a legend or a text shows is one that the query yields."""
+    labels = examine(plain(expr), known).labels
+    for name in re.findall(r"\{\{ *(?:\$labels\.)?(\w+) *\}\}", text):
+        if name not in labels:
+            yield Fault(place, f"shows a label that its query does not yield: {name}")
 
 
-def _nodes(node: Any) -> Iterator[Any]:
-    yield node
-    for name in ("expr", "lhs", "rhs", "vector_selector", "param"):
-        child = getattr(node, name, None)
-        if child is not None and not isinstance(child, str | float | int):
-            yield from _nodes(child)
-    for child in getattr(node, "args", None) or ():
-        yield from _nodes(child)
+def _faults_of_rates(place: str, expr: str, known: Known) -> Iterator[Fault]:
+    """Whether a rate is asked over an interval that fits the scrape: one of Grafana's own, known by its length."""
+    concrete = expr
+    for name, length in OWN_RANGES.items():
+        concrete = concrete.replace(f"[{name}]", f"[{length}s]")
+    for call, seconds in examine(plain(concrete), known).ranges:
+        if call in RATES and seconds not in OWN_RANGES.values():
+            yield Fault(place, f"{call} over {seconds:g} s: take $__rate_interval or $__range")
 
 
-def _faults_of_query(place: str, expr: str, known: Mapping[str, frozenset[str]]) -> Iterator[Fault]:
-    try:
-        parsed = promql.parse(plain(expr))
-    except ValueError as error:
-        yield Fault(place, f"no query: {error}")
-        return
-    names: set[str] = set()
-    for name, label in asked(plain(expr)):
-        names.add(name)
-        if name not in known:
-            yield Fault(place, f"no metric of the catalogue: {name}")
-        elif label and label not in known[name]:
-            yield Fault(place, f"{name} has no label {label}")
-    labels = frozenset().union(*(known.get(name, frozenset()) for name in names))
-    for node in _nodes(parsed):
-        if isinstance(node, promql.AggregateExpr) and node.modifier is not None:
-            for label in node.modifier.labels:
-                if label not in labels:
-                    yield Fault(place, f"grouped by a label that nothing has: {label}")
-
-
-def _faults_of_rates(place: str, expr: str) -> Iterator[Fault]:
-    """Whether what counts up is asked as a rate, over an interval that fits the scrape."""
-    for call, window in re.findall(r"\b(\w+)\((?:[^()\[\]]|\[\.\]|\([^()]*\))*\[(\$?\w+)\]", expr):
-        if call in RATES and window not in ("$__rate_interval", "$__range"):
-            yield Fault(place, f"{call} over {window}: take $__rate_interval or $__range")
-    counters = [metric.full_name for metric in CATALOGUE if metric.type is MetricType.COUNTER]
-    for name in counters:
-        for found in re.finditer(rf"\b{name}\b(\{{[^}}]*\}})?(\[)?", expr):
-            if not found.group(2):
-                yield Fault(place, f"{name} only ever rises: ask for its rate or increase")
-
-
-def faults_of_dashboard(board: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -> Iterator[Fault]:
+def faults_of_dashboard(board: Mapping[str, Any], known: Known) -> Iterator[Fault]:
     """Everything that is wrong with one dashboard, as parsed from its JSON."""
     uid = str(board.get("uid", "?"))
     made = json.loads(json.dumps(Dashboard.from_json(dict(board)), cls=JSONEncoder))
@@ -144,13 +97,15 @@ def faults_of_dashboard(board: Mapping[str, Any], known: Mapping[str, frozenset[
             yield from _faults_of_panel(f"{uid}/{panel.get('id')} {panel.get('title', '')}", panel, variables, known)
     for each in board["annotations"]["list"]:
         if each.get("expr"):
-            yield from _faults_of_query(f"{uid}/annotation {each['name']}", each["expr"], known)
+            where = f"{uid}/annotation {each['name']}"
+            yield from _faults_of_query(where, each["expr"], known)
+            yield from _faults_of_shown(where, each.get("textFormat", ""), each["expr"], known)
     for place, expr in choices(board):
         yield from _faults_of_query(place, expr, known)
 
 
 def _faults_of_panel(
-    place: str, panel: Mapping[str, Any], variables: Mapping[str, Any], known: Mapping[str, frozenset[str]]
+    place: str, panel: Mapping[str, Any], variables: Mapping[str, Any], known: Known
 ) -> Iterator[Fault]:
     defaults = panel["fieldConfig"]["defaults"]
     for name in SAYS:
@@ -175,7 +130,8 @@ def _faults_of_panel(
             if name not in variables:
                 yield Fault(where, f"no variable: {name}")
         yield from _faults_of_query(where, expr, known)
-        yield from _faults_of_rates(where, expr)
+        yield from _faults_of_rates(where, expr, known)
+        yield from _faults_of_shown(where, target.get("legendFormat", ""), expr, known)
 
 
 def _unasked(uid: str, board: Mapping[str, Any], variables: Mapping[str, Any]) -> Iterator[Fault]:
@@ -203,39 +159,57 @@ def _overlaps(uid: str, panels: list[Mapping[str, Any]]) -> Iterator[Fault]:
         taken.update(dict.fromkeys(cells, panel.get("id")))
 
 
-def rule_queries(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name and query of every rule in the YAML files of a folder."""
+def _rules(folder: Path) -> Iterator[Mapping[str, Any]]:
     for file in sorted(folder.glob("*.yaml")):
         for group in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("groups", ()):
-            for rule in group.get("rules", ()):
-                yield rule.get("alert") or rule["record"], rule["expr"]
+            yield from group.get("rules", ())
 
 
-def recorded(folder: Path) -> dict[str, frozenset[str]]:
-    """The names that recording rules make; their labels are those of what they are made of, and not checked."""
-    every = frozenset(label for labels in series().values() for label in labels)
-    return {name: every for name, _ in rule_queries(folder) if ":" in name}
+def rule_queries(folder: Path) -> Iterator[tuple[str, str]]:
+    """Name and query of every rule in the YAML files of a folder."""
+    yield from ((rule.get("alert") or rule["record"], rule["expr"]) for rule in _rules(folder))
+
+
+def known_with(folder: Path | None) -> Known:
+    """What may be asked: the catalogue, and what the recording rules of a folder make, with the labels they leave."""
+    recorded: dict[str, frozenset[str]] = {}
+    for rule in _rules(folder) if folder is not None else ():
+        if "record" in rule:
+            recorded[rule["record"]] = examine(rule["expr"], Known(recorded)).labels | frozenset(rule.get("labels", {}))
+    return Known(recorded)
+
+
+def _faults_of_rule(rule: Mapping[str, Any], known: Known) -> Iterator[Fault]:
+    place = f"rule {rule.get('alert') or rule['record']}"
+    yield from _faults_of_query(place, rule["expr"], known)
+    told = " ".join(rule.get("annotations", {}).values())
+    shown = " ".join(re.findall(r"\{\{ *\$labels\.\w+ *\}\}", told))
+    yield from _faults_of_shown(place, shown, rule["expr"], known)
 
 
 def faults(dashboards: Path, rules: Path | None = None) -> list[Fault]:
     """Everything that is wrong with the dashboards and rules of two folders, in order."""
-    known = {**series(), **FOREIGN, **(recorded(rules) if rules is not None else {})}
+    known = known_with(rules)
     boards = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(dashboards.glob("*.json"))]
     found = [fault for board in boards for fault in faults_of_dashboard(board, known)]
     uids = [board.get("uid") for board in boards]
     found += [Fault(str(uid), "two dashboards have this uid") for uid in set(uids) if uids.count(uid) > 1]
     queries = [query for board in boards for query in (*dashboard_queries(board), *choices(board))]
-    for name, expr in rule_queries(rules) if rules is not None else ():
-        queries.append((name, expr))
-        found += _faults_of_query(f"rule {name}", expr, known)
-    used = {name for _, expr in queries for name in re.findall(r"\bconsentinel_\w+", expr)}
+    if rules is not None:
+        queries += rule_queries(rules)
+        found += [fault for rule in _rules(rules) for fault in _faults_of_rule(rule, known)]
+    return sorted([*found, *_unused(examine(plain(expr), known).metrics for _, expr in queries)])
+
+
+def _unused(asked: Iterable[set[str]]) -> Iterator[Fault]:
+    names = dict(exposed())
+    used = {names[name].full_name for each in asked for name in each if name in names}
     for metric in CATALOGUE:
-        is_used = bool({metric.full_name, *(f"{metric.full_name}_{part}" for part in PARTS)} & used)
+        is_used = metric.full_name in used
         if not is_used and metric.full_name not in UNUSED:
-            found.append(Fault(metric.full_name, "asked by no dashboard or rule, and not on the list of the unused"))
+            yield Fault(metric.full_name, "asked by no dashboard or rule, and not on the list of the unused")
         if is_used and metric.full_name in UNUSED:
-            found.append(Fault(metric.full_name, "on the list of the unused, and asked"))
-    return sorted(found)
+            yield Fault(metric.full_name, "on the list of the unused, and asked")
 
 
 def choices(board: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

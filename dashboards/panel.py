@@ -38,8 +38,10 @@ GREY, GREEN, YELLOW, ORANGE, RED, BLUE = "#8e8e8e", "green", "yellow", "orange",
 Steps = tuple[tuple[float | None, str], ...]
 NEUTRAL: Steps = ((None, BLUE),)
 """A number that is neither good nor bad."""
-NONE_IS_GOOD: Steps = ((None, GREEN), (1, RED))
-SOME_IS_ODD: Steps = ((None, GREEN), (1, YELLOW))
+SOME = 0.000_001
+"""Less than any rate or count that is not zero: one violation a week is no green."""
+NONE_IS_GOOD: Steps = ((None, GREEN), (SOME, RED))
+SOME_IS_ODD: Steps = ((None, GREEN), (SOME, YELLOW))
 
 
 class Kind(StrEnum):
@@ -117,6 +119,8 @@ def build(panel: Panel, number: int, place: models.GridPos) -> Any:
     )
     if panel.top is not None:
         built = built.max(panel.top)
+    if panel.unit == "none":
+        built = built.decimals(0)  # what is counted is whole; `increase` extrapolates to 2.07
     if panel.words is not None:
         built = built.mappings([_words(panel.words)])
     for letter, query in zip(ascii_uppercase, panel.queries, strict=False):

@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def _shown(panel: Mapping[str, Any], prometheus: Prometheus, at: float | None) -
     for target in panel["targets"]:
         answer = prometheus.ask(target["expr"], at)
         states.append({"ref": target["refId"], "state": answer.state, "failure": answer.failure, "expr": answer.expr})
-        for labels, value in sorted(answer.rows, key=_bucket if buckets else _largest_first):
+        for labels, value in _apart(answer.rows) if buckets else sorted(answer.rows, key=_largest_first):
             rows.append({"name": _legend(target, labels), **_value(value, defaults)})
     return {
         "place": panel["gridPos"],
@@ -120,12 +121,20 @@ def _shown(panel: Mapping[str, Any], prometheus: Prometheus, at: float | None) -
     }
 
 
+def _apart(rows: tuple[tuple[Mapping[str, str], float], ...]) -> Iterator[tuple[Mapping[str, str], float]]:
+    """What is in each bucket alone, from the shortest on: Prometheus counts the shorter ones in, Grafana does not."""
+    below = 0.0
+    for labels, value in sorted(rows, key=_bucket):
+        yield labels, max(0.0, value - below)
+        below = value
+
+
 def _bucket(row: tuple[Mapping[str, str], float]) -> float:
     return float(row[0].get("le", "+Inf"))
 
 
 def _largest_first(row: tuple[Mapping[str, str], float]) -> float:
-    return -row[1]
+    return math.inf if math.isnan(row[1]) else -row[1]  # what is no number comes last
 
 
 def _legend(target: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -139,7 +148,9 @@ def _legend(target: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 
 def _value(value: float, defaults: Mapping[str, Any]) -> Mapping[str, str]:
-    """A value in its unit, with the colour of its threshold or of its word."""
+    """A value in its unit, with the colour of its threshold or of its word; of what is no number neither."""
+    if math.isnan(value):
+        return {"value": "no value", "colour": "inherit"}
     for mapping in defaults.get("mappings") or ():
         if (found := mapping.get("options", {}).get(f"{value:g}")) is not None:
             return {"value": found["text"], "colour": found["color"]}
@@ -147,7 +158,8 @@ def _value(value: float, defaults: Mapping[str, Any]) -> Mapping[str, str]:
     for step in defaults["thresholds"]["steps"]:
         if step["value"] is None or value >= step["value"]:
             colour = step["color"]
-    return {"value": _in_unit(value, str(defaults.get("unit"))), "colour": colour}
+    whole = defaults.get("decimals") == 0
+    return {"value": f"{value:,.0f}" if whole else _in_unit(value, str(defaults.get("unit"))), "colour": colour}
 
 
 def _in_unit(value: float, unit: str) -> str:

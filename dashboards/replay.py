@@ -20,7 +20,7 @@ REPLAY = Board(
     "consentinel-replay",
     "Replay comparison",
     "What the last comparison of two rulebooks found, as its command wrote it for the textfile collector of "
-    "node_exporter (`consentinel rules diff` or `consentinel compare`, with `--metrics FILE`).",
+    "node_exporter (`consentinel rules diff`, `compare` or `reconcile`, with `--metrics FILE`).",
     (
         Section(
             "The last comparison",

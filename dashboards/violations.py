@@ -60,7 +60,7 @@ VIOLATIONS = Board(
                     Kind.TIMESERIES, "Violations a second",
                     "Each dot is an exemplar: the event of one violation. Explain it with `consentinel explain --case`.",
                     "cps",
-                    (Query(f"sum by (rule_id) (rate(consentinel_violations_total{{{RULES},{IN_FORCE}}}[$__rate_interval]))",
+                    (Query(f"sum by (rule_id) (rate(consentinel_violations_total{{{RULES},{IN_FORCE}}}[$__rate_interval])) > 0",
                            "{{rule_id}}", exemplar=True),),
                     NONE_IS_GOOD, "consentinel-violations-rise", 10, 10,
                 ),

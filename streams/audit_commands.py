@@ -75,6 +75,9 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
+MetricsFile = Annotated[
+    Path | None, typer.Option(help="Also write the counts there, for node_exporter's textfile collector.")
+]
 CellSize = Annotated[int, typer.Option(min=1, help="Counts below it are not shown; 1 shows all.")]
 
 
@@ -82,9 +85,7 @@ def compare(
     old: Annotated[str, typer.Argument(help="The folder of an answer, or `live`: the log of violations as it stands.")],
     new: Annotated[Path, typer.Argument(help="The folder of the answer that is compared with it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    metrics: Annotated[
-        Path | None, typer.Option(help="Also write the counts there, for node_exporter's textfile collector.")
-    ] = None,
+    metrics: MetricsFile = None,
 ) -> None:
     """Tell where an answer differs from another, or from the log of violations; exit code 1 where it does."""
     from streams.metrics.replay_metric import write
@@ -108,8 +109,10 @@ def reconcile(
     retract: Annotated[
         bool, typer.Option("--retract", help="Retract what else is contested: you vouch that the records came in time.")
     ] = False,
+    metrics: MetricsFile = None,
 ) -> None:
     """Correct the log of violations by an answer; writes only with --apply; exit code 1 where they differ."""
+    from streams.metrics.replay_metric import write
     from streams.replay.answer import read_answer
     from streams.replay.audit import log_for
     from streams.replay.reconciliation import check_whole
@@ -130,6 +133,8 @@ def reconcile(
         say(f"{found.not_judged} violations are of devices and hours that the answer did not judge: left as they are")
     if apply:
         write_violations(load_settings(), log.topic, [(each.partition, each.violation) for each in found.corrections])
+    if metrics is not None:
+        write(metrics, "reconcile", found.changes(), compared=found.compared, at=time())
     say(f"{len(found.corrections)} corrections " + ("written" if apply else "found; --apply writes them"))
     raise typer.Exit(FINDINGS if found.corrections else CLEAN)
 

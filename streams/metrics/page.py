@@ -17,7 +17,7 @@ This page is written by `python -m streams.metrics.page` from `streams/metrics/c
 
 - A worker serves these at `/metrics`, as Prometheus text or, where the scraper asks for it, as OpenMetrics. Those about
   alerts are served by `consentinel alerts`, and only by it; those about a replay stand in the file that
-  `consentinel rules diff` and `consentinel compare` write with `--metrics FILE`.
+  `consentinel rules diff`, `compare` and `reconcile` write with `--metrics FILE`.
 - Every series whose label values are known (each rule, outcome, reason and topic) is there at zero from the start.
 - A label value that is on no list becomes `{OTHER}`.
 - No label names a person, an event, a record or a device.

@@ -35,7 +35,7 @@ REPLAY_TIME = gauge(
     "replay_timestamp_seconds",
     "seconds",
     "When the last comparison ended, in seconds since 1970.",
-    Label("command", ("rules diff", "compare"), "closed"),
+    Label("command", ("rules diff", "compare", "reconcile"), "closed"),
 )
 REPLAY_METRICS: tuple[Metric, ...] = (REPLAY_DIFFERENCE, REPLAY_COMPARED, REPLAY_TIME)
 """What a comparison writes to its file."""

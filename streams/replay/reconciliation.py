@@ -28,7 +28,7 @@ from schemas.verdict import Violation
 from streams.core.partition import partition_of
 from streams.errors import InputError, Place
 from streams.replay.answer import VERDICTS, Answer
-from streams.replay.comparison import NOTHING, within
+from streams.replay.comparison import NOTHING, Difference, within
 from streams.replay.violation_log import ViolationLog
 
 Status = Literal["open", "retracted", "contested", "excused"]
@@ -52,6 +52,8 @@ class Reconciliation:
     """All corrections of one answer, sorted by violation id."""
 
     corrections: tuple[Correction, ...]
+    compared: int
+    """Breaches on which the answer or the log has a word."""
     not_judged: int
     """Breaches that the answer does not name, of a device and hour of which it judged nothing: they are left alone."""
 
@@ -59,6 +61,20 @@ class Reconciliation:
         """How many corrections there are by rule id, status on the log (`-`: unknown to it) and new status."""
         found = Counter((each.violation.rule_id, each.was or "-", each.violation.status) for each in self.corrections)
         return dict(sorted(found.items()))
+
+    def changes(self) -> Mapping[tuple[str, str], int]:
+        """How many corrections there are by rule id and by what becomes of the alarm; what is contested is none."""
+        return Counter((each.violation.rule_id, _change(each).value) for each in self.corrections)
+
+
+def _change(correction: Correction) -> Difference:
+    match correction.was, correction.violation.status:
+        case "open", _:
+            return Difference.NO_LONGER_VIOLATING
+        case _, "open":
+            return Difference.NEWLY_VIOLATING
+        case _:
+            return Difference.OTHERWISE
 
 
 def check_whole(answer: Answer) -> None:
@@ -83,7 +99,8 @@ def reconcile(answer: Answer, log: ViolationLog, partitions: int, *, retract: bo
     """
     rows = {row["violation_id"]: row for row in _rows(answer)}
     judged, found, not_judged = _judged(answer), [], 0
-    for violation_id in sorted(log.last.keys() | rows.keys()):
+    breaches = sorted(log.last.keys() | rows.keys())
+    for violation_id in breaches:
         known, row = log.last.get(violation_id), rows.get(violation_id)
         status = _status(known, NOTHING if row is None else row["outcome"], retract=retract)
         if status is None:
@@ -99,7 +116,7 @@ def reconcile(answer: Answer, log: ViolationLog, partitions: int, *, retract: bo
         home = log.partitions.get(violation_id)
         partition = partition_of(_key(violation), partitions) if home is None else home
         found.append(Correction(partition, violation, None if known is None else known.status))
-    return Reconciliation(tuple(found), not_judged)
+    return Reconciliation(tuple(found), len(breaches), not_judged)
 
 
 Judged: TypeAlias = frozenset[tuple[datetime, str, str | None]]

@@ -12,9 +12,10 @@ import pytest
 from command_line import Run
 from dashboards.collection import FOLDER, build
 from dashboards.command import RULES
-from dashboards.lint import faults, faults_of_dashboard, plain, series
+from dashboards.lint import faults, faults_of_dashboard, known_with, plain
 
 Board = dict[str, Any]
+KNOWN = known_with(RULES)
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,10 +59,18 @@ def ask(board: Board, expr: str) -> None:
 WRONG: dict[str, tuple[Callable[[Board], Any], str]] = {
     "a metric of nowhere": (lambda b: ask(b, "sum(consentinel_faces)"), "no metric of the catalogue"),
     "a label of nowhere": (lambda b: ask(b, 'consentinel_warm{subject_ref="x"}'), "has no label subject_ref"),
-    "grouped by nothing": (lambda b: ask(b, "sum by (vendor) (consentinel_warm)"), "grouped by a label"),
-    "no query": (lambda b: ask(b, "sum("), "no query"),
+    "grouped by nothing": (lambda b: ask(b, "sum by (vendor) (consentinel_warm)"), "nothing below has a label vendor"),
+    "no query": (lambda b: ask(b, "sum("), "is no PromQL"),
     "a fixed interval": (lambda b: ask(b, "sum(rate(consentinel_events_total[5m]))"), "take $__rate_interval"),
-    "a bare counter": (lambda b: ask(b, "sum(consentinel_events_total)"), "only ever rises"),
+    "a bare counter": (lambda b: ask(b, "sum(consentinel_events_total)"), "is a counter"),
+    "a value of nowhere": (lambda b: ask(b, 'consentinel_devices{state="asleep"}'), "state is never asleep"),
+    "a rate of a gauge": (lambda b: ask(b, "rate(consentinel_warm[$__rate_interval])"), "is no counter"),
+    "a lost label": (
+        lambda b: ask(b, "sum by (site_id) (sum by (state) (consentinel_devices))"), "nothing below has a label site_id"
+    ),
+    "a legend of nowhere": (
+        lambda b: panel(b)["targets"][0].update(legendFormat="{{vendor}}"), "does not yield: vendor"
+    ),
     "a variable of nowhere": (lambda b: ask(b, 'consentinel_warm{instance="$worker"}'), "no variable: worker"),
     "no title": (lambda b: panel(b).update(title=""), "no title"),
     "no description": (lambda b: panel(b).update(description=""), "no description"),
@@ -85,9 +94,38 @@ WRONG: dict[str, tuple[Callable[[Board], Any], str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_found(board: Board, name: str) -> None:
     spoil, says = WRONG[name]
-    assert list(faults_of_dashboard(board, series())) == []
+    assert list(faults_of_dashboard(board, KNOWN)) == []
     spoil(board)
-    assert any(says in fault.says for fault in faults_of_dashboard(board, series()))
+    assert any(says in fault.says for fault in faults_of_dashboard(board, KNOWN))
+
+
+RULE = """
+groups:
+  - name: ours
+    rules:
+      - record: rule:consentinel_violations:rate15m
+        expr: sum by (rule_id) (rate(consentinel_violations_total[15m]))
+      - alert: ConsentinelOurs
+        expr: rule:consentinel_violations:rate15m{MATCHER} > 0
+        annotations:
+          summary: 'Of {{ $labels.SHOWN }}: {{ $value | humanize }}'
+"""
+
+
+@pytest.mark.parametrize(
+    ("matcher", "shown", "says"),
+    [
+        ("", "rule_id", None),
+        ('level="high"', "rule_id", "has no label level"),
+        ("", "level", "does not yield: level"),
+    ],
+)
+def test_a_rule_asks_and_shows_only_the_labels_that_a_recording_rule_leaves(
+    tmp_path: Path, matcher: str, shown: str, says: str | None
+) -> None:
+    (tmp_path / "rules.yaml").write_text(RULE.replace("MATCHER", matcher).replace("SHOWN", shown))
+    found = [fault.says for fault in faults(FOLDER, tmp_path) if fault.place == "rule ConsentinelOurs"]
+    assert found == [] if says is None else any(says in each for each in found)
 
 
 def test_a_metric_that_nobody_asks_for_is_found(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from streams.core.instant import moment_of
 from streams.core.partition import partition_of
 from streams.errors import InputError
 from streams.replay.answer import read_answer
-from streams.replay.reconciliation import check_whole, reconcile
+from streams.replay.reconciliation import Correction, Reconciliation, Status, check_whole, reconcile
 from streams.replay.violation_log import ViolationLog
 
 PARTITIONS = 3
@@ -114,6 +114,24 @@ def test_a_deadline_that_the_replay_does_not_find_is_left_as_it_is(tmp_path: Pat
     assert reconcile(an_answer(tmp_path), a_log(duty), PARTITIONS).corrections == ()
 
 
+@pytest.mark.parametrize(
+    ("was", "status", "change"),
+    [
+        ("open", "contested", "no_longer_violating"),
+        ("open", "excused", "no_longer_violating"),
+        (None, "open", "newly_violating"),
+        ("contested", "open", "newly_violating"),
+        ("contested", "retracted", "otherwise"),
+        (None, "excused", "otherwise"),
+    ],
+)
+def test_a_correction_is_counted_by_what_becomes_of_the_alarm(
+    was: Status | None, status: Status, change: str
+) -> None:
+    found = Reconciliation((Correction(0, of(a_verdict("a"), status), was),), compared=1, not_judged=0)
+    assert found.changes() == {(RULES[0], change): 1}
+
+
 def test_what_the_answer_did_not_judge_is_left_as_it_is(tmp_path: Path) -> None:
     elsewhere = of(a_verdict("a", device_id="gate-2"), "open")
     later = of(a_verdict("b", occurred_at=moment_of(tick(0)) + timedelta(hours=1)), "open")
@@ -168,7 +186,13 @@ def test_the_log_says_what_the_answer_says_once_it_was_told_to(run: Run, estate:
     assert "Newly violating: 2" in shown.out
     assert "1 messages on" in shown.err
 
-    dry = run("reconcile", "--answer", folder, **there)
+    file = tmp_path / "consentinel.prom"
+    dry = run("reconcile", "--answer", folder, "--metrics", file, **there)
+    counted = file.read_text(encoding="utf-8")
+    assert f'consentinel_replay_difference{{change="no_longer_violating",rule_id="{RULES[0]}"}} 1.0' in counted
+    assert f'consentinel_replay_difference{{change="newly_violating",rule_id="{RULES[0]}"}} 2.0' in counted
+    assert "\nconsentinel_replay_compared 4.0\n" in counted
+    assert 'consentinel_replay_timestamp_seconds{command="reconcile"}' in counted
     assert (dry.code, "3 corrections found; --apply writes them" in dry.err) == (1, True)
     assert len(estate.read(TopicName.VIOLATIONS)) == 6
 
