@@ -65,6 +65,7 @@ class Docket:
             "subject": tuple(duty for duty in deadlines if duty.of_subject),
             "controller": tuple(duty for duty in deadlines if not duty.of_subject),
         }
+        self._openings = {duty: _openings(duty) for duty in deadlines}
         self._windows = tuple(duty for duty in rulebook.duties if isinstance(duty, WindowRule))
         self._kinds = {name: _record_kinds(duties) for name, duties in self._deadlines.items()}
         self._entries: defaultdict[Holder, dict[tuple[str, str, str], Happening]] = defaultdict(dict)
@@ -217,8 +218,16 @@ class Docket:
         entries = self._entries.get(holder, {})
         for duty in self._deadlines[holder.kind]:
             own = [case for (column, _, _), case in entries.items() if column == duty.column]
-            stored = self._stored_happenings(duty, holder, known)
-            yield from obligations(duty, [*records, *own, *stored], known)
+            happened = [*records, *own, *self._stored_happenings(duty, holder, known)]
+            if any(self._may_open(duty, each) for each in happened):
+                yield from obligations(duty, happened, known)
+
+    def _may_open(self, duty: DeadlineRule, each: Happening) -> bool:
+        """Whether something may open a duty at all: of most duties, most persons have nothing that does."""
+        roles, kinds = self._openings[duty]
+        if each.what in roles:
+            return True
+        return each.what in kinds and self._around.may_bind(duty.jurisdictions, each.parts, each.at)
 
     def _records(self, holder: Holder) -> Iterator[Happening]:
         if holder.kind == "controller":
@@ -303,6 +312,13 @@ def _replaces(case: Happening, held: Happening) -> bool:
 def _record_kinds(duties: tuple[DeadlineRule, ...]) -> tuple[str, ...]:
     kinds = {clause.record for duty in duties for _, clause in duty.clauses() if clause.record is not None}
     return tuple(sorted(kinds))
+
+
+def _openings(duty: DeadlineRule) -> tuple[frozenset[str], frozenset[str]]:
+    """The roles of the cases that open a duty, and the kinds of the records that may."""
+    opens = [(role, clause) for role, clause in duty.clauses() if role.startswith("opens")]
+    kinds = frozenset(clause.record for _, clause in opens if clause.record is not None and clause.case is None)
+    return frozenset(role for role, _ in opens), kinds
 
 
 def _short(standing_id: str) -> int:

@@ -53,8 +53,24 @@ class Surroundings:
             return Place(site.jurisdictions, site.publicly_accessible, site.site_kind)
         return self._everywhere(str(parts["controller"]), instant)
 
+    def may_bind(self, jurisdictions: tuple[str, ...], parts: Parts, since: int) -> bool:
+        """Whether some of these jurisdictions may hold where something stands, at `since` or later.
+
+        False only where it is known of every instant that none does.
+        """
+        if not jurisdictions or parts.get("site") is not None or parts.get("device") is not None:
+            return True
+        starts, laws = self._laws(str(parts["controller"]))
+        later = laws[bisect_right(starts, since) - 1 :]
+        return any(law is None or not set(jurisdictions).isdisjoint(law.jurisdictions) for law in later)
+
     def _everywhere(self, controller_id: str, instant: int) -> Place | None:
-        """All the law of all sites of a controller; kept while the registry stays as it is."""
+        """All the law of all sites of a controller."""
+        starts, laws = self._laws(controller_id)
+        return laws[bisect_right(starts, instant) - 1]
+
+    def _laws(self, controller_id: str) -> tuple[list[int], list[Place | None]]:
+        """The law of all sites of a controller, by the instants from which it holds; kept while the registry stays."""
         if self._revision != self.registry.revision:
             self._revision = self.registry.revision
             self._law.clear()
@@ -64,8 +80,7 @@ class Surroundings:
             edges = {edge for site_id in sites for edge in self.registry.instants("site", site_id)}
             starts = [-NEVER, *sorted(edges)]
             held = self._law[controller_id] = (starts, [self._law_at(controller_id, start) for start in starts])
-        starts, laws = held
-        return laws[bisect_right(starts, instant) - 1]
+        return held
 
     def _law_at(self, controller_id: str, instant: int) -> Place | None:
         found: dict[str, None] = {}

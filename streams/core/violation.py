@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
+import polars as pl
+
 from schemas.verdict import Obligation as ObligationMessage
 from schemas.verdict import Violation
 from streams.core.case import COMBINATION, SUBJECT_SOURCES, Views
@@ -35,6 +37,25 @@ def violation_id(rule_id: str, revision: int, controller_id: str, event_id: str,
     """The id of the breach of one revision of one rule by one event about one subject; 64 hexadecimal digits."""
     identity = json.dumps([ID_SCHEME, rule_id, revision, controller_id, event_id, subject_ref], separators=(",", ":"))
     return hashlib.sha256(identity.encode()).hexdigest()
+
+
+IDENTITY = ("rule_id", "revision", "controller_id", "event_id", "subject_ref")
+PLAIN = r"^[ !#-\[\]-~]*$"
+"""Texts that stand in JSON as they are, between quotes."""
+
+
+def violation_ids(frame: pl.DataFrame) -> pl.Series:
+    """The ids of many breaches at once, as `violation_id` gives them; `frame` has the columns of `IDENTITY`."""
+    texts = frame.select(_json(frame[name]) for name in IDENTITY)
+    whole = texts.select(pl.format(f'["{ID_SCHEME}",{{}},{{}},{{}},{{}},{{}}]', *IDENTITY)).to_series()
+    return pl.Series([hashlib.sha256(text.encode()).hexdigest() for text in whole], dtype=pl.String)
+
+
+def _json(column: pl.Series) -> pl.Series:
+    """Each value as JSON writes it."""
+    if column.dtype != pl.String or not column.str.contains(PLAIN).all():
+        return pl.Series(column.name, [json.dumps(value) for value in column], dtype=pl.String)
+    return ('"' + column + '"').fill_null("null").alias(column.name)
 
 
 def violations(verdicts: Verdicts, views: Views) -> Iterator[tuple[int, Rule, Violation]]:
@@ -109,6 +130,11 @@ def _sources(rule: Rule) -> frozenset[Source]:
     """The sources whose records decide what a rule says."""
     selecting = [(rule.jurisdictions, Source.SITE), (rule.controller_types, Source.CONTROLLER)]
     return frozenset({FACTS[name].source for name in rule.facts} | {source for named, source in selecting if named})
+
+
+def asks_of_person(rule: Rule) -> bool:
+    """Whether records about the person stand behind what a rule says."""
+    return not _sources(rule).isdisjoint(SUBJECT_SOURCES)
 
 
 def _subject_records(sources: frozenset[Source], row: Mapping[str, Any], histories: Histories) -> Iterator[str]:

@@ -21,11 +21,11 @@ from streams.core.context import Context
 from streams.core.entry import PARTS, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts, first_open, judge
-from streams.core.likeness import Likeness, alike
+from streams.core.likeness import Likeness, alike, classes
 from streams.core.profile import Profiles
 from streams.core.rule import DeadlineRule, Role, Rule
 from streams.core.rulebook import Rulebook
-from streams.core.violation import excused_by, records_behind, violation_id
+from streams.core.violation import asks_of_person, excused_by, records_behind, violation_ids
 from streams.replay.answer import COVERAGE, TALLIES, VERDICTS
 
 WORDS = [outcome.word for outcome in Outcome]
@@ -213,11 +213,11 @@ def _verdicts(
         }
     )
     whole = whole.join(rules, on="rule", how="left", maintain_order="left")
-    deciding, excuses, ids = _evidence(whole, verdicts, bench)
+    deciding, excuses = _evidence(whole, verdicts, bench)
     return whole.with_columns(
-        pl.Series("deciding_records", deciding, dtype=VERDICTS["deciding_records"]),
-        pl.Series("excused_by", excuses, dtype=VERDICTS["excused_by"]),
-        pl.Series("violation_id", ids, dtype=pl.String),
+        deciding.alias("deciding_records"),
+        excuses.alias("excused_by"),
+        violation_ids(whole).alias("violation_id"),
         outcome=pl.col("outcome").replace_strict(dict(enumerate(WORDS)), return_dtype=pl.String),
         authority_id=pl.lit(None, pl.String),
         window_until=pl.lit(None, VERDICTS["window_until"]),
@@ -226,27 +226,39 @@ def _verdicts(
 
 
 Texts = list[list[str] | None]
-ASKED = ("controller_id", "event_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
+ASKED = ("controller_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
 
 
-def _evidence(whole: pl.DataFrame, verdicts: Verdicts, bench: Bench) -> tuple[Texts, Texts, list[str]]:
-    """For each verdict the records behind it, what excuses it, and the id that the breach has."""
+def _evidence(whole: pl.DataFrame, verdicts: Verdicts, bench: Bench) -> tuple[pl.Series, pl.Series]:
+    """For each verdict the records behind it, and what excuses it; worked out once for verdicts that rest on the same.
+
+    A context has one controller and one purpose, so the person and the instant are all that can part its verdicts, and
+    only those of a rule that asks for either.
+    """
     contexts, histories = bench.views.contexts.rows, bench.views.histories
+    personal = pl.Series([asks_of_person(rule) for rule in verdicts.rules], dtype=pl.Boolean).gather(whole["rule"])
+    decided = pl.col("outcome") != Outcome.UNDETERMINED.value
+    resting = whole.select(
+        "rule",
+        "outcome",
+        pl.when(decided).then("context"),
+        pl.when(outcome=Outcome.EXCUSED.value).then("case").alias("case"),
+        *(pl.when(decided & personal).then(name).alias(name) for name in ("subject_ref", "occurred_at")),
+    )
+    which, firsts = classes(resting)
     deciding: Texts = []
     excuses: Texts = []
-    ids: list[str] = []
-    for row in whole.select(ASKED).iter_rows(named=True):
-        rule = verdicts.rules[row["rule"]]
-        ids.append(violation_id(rule.id, rule.revision, row["controller_id"], row["event_id"], row["subject_ref"]))
+    for row in whole.select(ASKED)[firsts].iter_rows(named=True):
         if row["outcome"] == Outcome.UNDETERMINED.value:
             deciding.append(None)
             excuses.append(None)
             continue
-        context = contexts[row["context"]]
+        rule, context = verdicts.rules[row["rule"]], contexts[row["context"]]
         deciding.append(list(records_behind(rule, row, context, histories)))
         excused = row["outcome"] == Outcome.EXCUSED.value
         excuses.append(_excuses(verdicts, rule, row["case"], context) if excused else [])
-    return deciding, excuses, ids
+    texts = VERDICTS["deciding_records"]
+    return pl.Series(deciding, dtype=texts).gather(which), pl.Series(excuses, dtype=texts).gather(which)
 
 
 def _excuses(verdicts: Verdicts, rule: Rule, case: int, context: Context) -> list[str]:

@@ -8,8 +8,10 @@ with a million persons and two million records of consent; the default ends with
 
 Rules:
 1. Each replay is a process of its own, by the code of `consentinel replay` with all packs of the distribution: from
-   opening the source to the last byte of the answer. The rate leaves out reading the records: they do not grow with the
-   log.
+   opening the source to the last byte of the answer. Three rates are told: of reading the records, which do not grow
+   with the log; of judging the events, which do (`parquet_per_second`, `ndjson_per_second`); and how many persons'
+   duties were settled a second, once, at the end (`persons_settled_per_second`). `whole_per_second` divides the events
+   by all that a replay takes but the reading of records.
 2. The plain loop is the interpreter, one event after the other, on a sample of the same events by the same packs.
 3. DuckDB judges sixty rules over the same Parquet, with as-of joins for consent, purpose, device and authority; ours
    judges the same sixty too, as `sixty_per_second`, and both must find the same number of violations.
@@ -57,23 +59,29 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
     question = Question(START, START + timedelta(days=DAYS + 1), book, {})
     took: dict[str, float] = {}
     module: Any = run
-    read = module.read_records
 
-    def timed(*given: Any) -> Any:
-        begun = time.perf_counter()
-        found = read(*given)
-        took["records"] = time.perf_counter() - begun
-        return found
+    def timed(name: str) -> None:
+        original = getattr(module, name)
 
-    module.read_records = timed
+        def timing(*given: Any) -> Any:
+            begun = time.perf_counter()
+            found = original(*given)
+            took[name] = time.perf_counter() - begun
+            return found
+
+        setattr(module, name, timing)
+
+    timed("read_records")
+    timed("settled")
     begun = time.perf_counter()
     answer = Replay(question, _source(str(source), question, out, allow_holes=False), out).run()
     whole = time.perf_counter() - begun
     outcomes = dict(answer.verdicts.group_by("outcome").len().collect().iter_rows())
     return {
         "events": sum(answer.manifest.counts.judged.values()),
-        "records_seconds": took["records"],
-        "seconds": whole - took["records"],
+        "records_seconds": took["read_records"],
+        "settling_seconds": took["settled"],
+        "seconds": whole - took["read_records"],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "violations": outcomes.get("violation", 0),
         "undetermined": outcomes.get("undetermined", 0),
@@ -225,14 +233,20 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {
         "events": int(found["events"]),
         "subjects": asked.subjects,
-        "parquet_per_second": round(found["events"] / found["seconds"]),
-        "ndjson_per_second": round(from_lines["events"] / from_lines["seconds"]),
+        "parquet_per_second": _judged_per_second(found),
+        "ndjson_per_second": _judged_per_second(from_lines),
+        "whole_per_second": round(found["events"] / found["seconds"]),
+        "persons_settled_per_second": round(asked.subjects / found["settling_seconds"]),
         "interpreter_per_second": round(plain["per_second"]),
         "duckdb_per_second": round(peer["per_second"]),
-        "sixty_per_second": round(sixty["events"] / sixty["seconds"]),
+        "sixty_per_second": _judged_per_second(sixty),
         "records_per_second": round(2 * asked.subjects / found["records_seconds"]),
         "peak_mib": peaks,
     }
+
+
+def _judged_per_second(found: dict[str, float]) -> int:
+    return round(found["events"] / (found["seconds"] - found["settling_seconds"]))
 
 
 def _part_of(whole: Path, source: Path, share: int) -> None:

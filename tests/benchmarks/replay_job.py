@@ -123,9 +123,10 @@ def events(first: int, count: int, total: int, persons: int) -> pl.DataFrame:
 
 
 def write_events(folder: Path, total: int, persons: int) -> None:
-    """The log of match events, one file a day or more."""
-    for first in range(0, total, PART_ROWS):
-        frame = events(first, min(PART_ROWS, total - first), total, persons)
+    """The log of match events, in four files at least, so that a quarter of it is a log too."""
+    rows = min(PART_ROWS, max(total // 4, 1))
+    for first in range(0, total, rows):
+        frame = events(first, min(rows, total - first), total, persons)
         day = frame["occurred_at"][0].date()
         _write(frame, folder / "matches" / f"day={day}" / f"part-0-{first}.parquet", first)
 

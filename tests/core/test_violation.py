@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
+import polars as pl
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chance_world import World, worlds
 from pace import examples
@@ -18,7 +20,7 @@ from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.judge import Outcome, judge
 from streams.core.rulebook import Rulebook, load
-from streams.core.violation import deciding_records, violation_id, violations
+from streams.core.violation import IDENTITY, deciding_records, violation_id, violation_ids, violations
 from streams.packs import rulebook
 
 THE_LAW = rulebook()
@@ -223,3 +225,13 @@ def test_a_match_within_the_skew_of_a_consents_edge_is_marked_and_no_other() -> 
     assert marks == {0: True, SKEW: True, SKEW + 1: None}
     (unasked,) = found(book(a_rule(condition="purpose_named")), gone, occurred_at=text_at(2))
     assert unasked.boundary is None, "a rule that asks no consent has no such edge"
+
+
+TEXTS = st.one_of(st.none(), st.text(max_size=6), st.sampled_from(["plain-1", 'a"b', "a\\b", "é", "a\nb"]))
+
+
+@given(rows=st.lists(st.tuples(TEXTS, st.integers(1, 9), TEXTS, TEXTS, TEXTS), max_size=6))
+def test_the_ids_of_many_are_those_of_each(rows: list[tuple[Any, ...]]) -> None:
+    schema = dict.fromkeys(IDENTITY, pl.String()) | {"revision": pl.Int64()}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    assert violation_ids(frame).to_list() == [violation_id(*row) for row in rows]
