@@ -15,9 +15,9 @@ from functools import lru_cache
 
 import polars as pl
 
-from streams.core.case import KINDS
 from streams.core.facts import FACTS, Source, Unknown, why
 from streams.core.feed import Feeds
+from streams.core.horizon import KINDS
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts
 from streams.core.rule import Rule

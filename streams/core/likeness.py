@@ -19,10 +19,11 @@ from itertools import chain
 
 import polars as pl
 
-from streams.core.case import COMBINATION, KINDS, Views, assemble, registry_facts
+from streams.core.case import COMBINATION, Views, assemble, registry_facts
 from streams.core.condition import Between, Compare, Constant, Fact, In, Node, parts
 from streams.core.context import Combination, index_at
 from streams.core.facts import CaseKind
+from streams.core.horizon import KINDS
 from streams.core.instant import NEVER, micros
 from streams.core.profile import Profiles
 from streams.core.rulebook import Rulebook

@@ -24,10 +24,11 @@ from settled_world import (
     text_at,
     views_of,
 )
-from streams.core.case import KINDS, REGISTRY_SOURCES, SUBJECT_SOURCES, assemble
+from streams.core.case import REGISTRY_SOURCES, SUBJECT_SOURCES, assemble
 from streams.core.columns import COLUMN_TYPES
 from streams.core.facts import FACTS, OF_KIND, CaseKind, Source, Unknown, why
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
+from streams.core.horizon import KINDS
 
 SOURCES = (*REGISTRY_SOURCES, *SUBJECT_SOURCES)
 STRANGER = {"subject_ref": None, "comparison_decision": "non_match"}

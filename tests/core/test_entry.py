@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from rule_texts import a_pack, a_rule
+from schemas.contract import Message
 from small_world import a_match
 from streams.core.case import Views, assemble
 from streams.core.entry import entries
@@ -36,7 +36,7 @@ SOLE: dict[str, Any] = {
 SUBJECTS: dict[str, Any] = {"days": 1, "key": "controller", "count": "subjects", "at_least": 2}
 
 
-def ids(rule: str, *batch: Mapping[str, Any]) -> list[tuple[str, str]]:
+def ids(rule: str, *batch: Message) -> list[tuple[str, str]]:
     """Role and event of what a rule has entered of matches."""
     cases = assemble(frame_of(list(batch)), CaseKind.MATCH, Views())
     return [(each.case.what, each.case.id) for each in entries(cases, CaseKind.MATCH, load([("t.yaml", a_pack(rule))]))]

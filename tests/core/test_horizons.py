@@ -20,9 +20,10 @@ from settled_world import (
     text_at,
     views_of,
 )
-from streams.core.case import KINDS, REGISTRY_SOURCES, SUBJECT_SOURCES, assemble
+from streams.core.case import REGISTRY_SOURCES, SUBJECT_SOURCES, assemble
 from streams.core.facts import FACTS, OF_KIND, CaseKind, Source, why
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
+from streams.core.horizon import KINDS
 
 SOURCES = (*REGISTRY_SOURCES, *SUBJECT_SOURCES)
 CLAIMS = {"notice_id": "notice-1", "authority_id": "order-1", "exception_id": "excuse-1"}
