@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import sys
@@ -50,6 +51,7 @@ from streams.packs import rulebook as load_rulebook
 from streams.settings import Settings
 
 EXIT_FAILED = 70
+STDERR = 2
 GAUGE_SECONDS = 1.0
 PREMISES_SECONDS = 5.0
 """How often sites and devices are counted: as often as the shortest usual scrape asks."""
@@ -321,6 +323,13 @@ def new_recorder(rulebook: Rulebook) -> Recorder:
     return Recorder(CollectorRegistry(), rulebook, version=version("consentinel"), started_at=datetime.now(UTC))
 
 
+class WorkerProcess(faust.Worker):
+    """Faust's process; asked by SIGUSR1 where it stands, it shows its stacks and not what their variables hold."""
+
+    async def _cry(self) -> None:
+        faulthandler.dump_traceback(file=STDERR, all_threads=True)
+
+
 def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerApp:
     """The app with its agent and its signals connected."""
     app = WorkerApp(settings, rulebook, partitions)
@@ -357,7 +366,7 @@ def run_worker(settings: Settings) -> int:
         log.info("settings", says=line)
     log.info("rulebook", digest=rulebook.digest[:12], rules=len(rulebook.rules), packs=list(rulebook.packs))
     app = new_app(settings, rulebook, partitions_of_broker(settings, new_recorder(rulebook)))
-    worker = faust.Worker(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True)
+    worker = WorkerProcess(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # It would draw on the standard output, which a log shipper reads line by line.
     try:
         worker.execute_from_commandline()

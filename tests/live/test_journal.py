@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from schemas.contract import ContractError, Reason
 from streams.errors import ConfigurationError, Place
 from streams.live.journal import DROPPED, redact, set_up_journal
+from streams.live.worker import WorkerProcess
 
 REF = "s_Zm9vYmFyYmF6cXV4MTIzNA"
 NAME = "Zhang San"
@@ -269,3 +270,11 @@ def test_a_task_that_failed_unseen_quotes_nobody(journal: Journal) -> None:
 def test_an_exception_that_is_not_there_is_no_error(journal: Journal) -> None:
     ours().error("failed", exc_info=True)
     assert "raised" not in journal.lines[0]
+
+
+def test_a_worker_that_is_asked_where_it_stands_shows_no_variables(capfd: pytest.CaptureFixture[str]) -> None:
+    person = "s_mVDuHS3gkquM5ZsI9oi1FJ"
+    asyncio.run(object.__new__(WorkerProcess)._cry())
+    told = capfd.readouterr().err
+    assert "test_a_worker_that_is_asked_where_it_stands" in told
+    assert person not in told
