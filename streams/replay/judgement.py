@@ -17,16 +17,16 @@ import polars as pl
 
 from schemas.registry import SiteRecord
 from streams.core.case import Views
-from streams.core.context import Context
 from streams.core.entry import PARTS, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts, first_open, judge
-from streams.core.likeness import Likeness, alike, classes
+from streams.core.likeness import Likeness, alike
 from streams.core.profile import Profiles
-from streams.core.rule import DeadlineRule, Role, Rule
+from streams.core.rule import DeadlineRule, Role
 from streams.core.rulebook import Rulebook
-from streams.core.violation import asks_of_person, excused_by, records_behind, violation_ids
+from streams.core.violation import violation_ids
 from streams.replay.answer import COVERAGE, TALLIES, VERDICTS
+from streams.replay.evidence import evidence
 
 WORDS = [outcome.word for outcome in Outcome]
 NOT_CLEAR = (Outcome.UNDETERMINED, Outcome.EXCUSED, Outcome.VIOLATION)
@@ -213,7 +213,7 @@ def _verdicts(
         }
     )
     whole = whole.join(rules, on="rule", how="left", maintain_order="left")
-    deciding, excuses = _evidence(whole, verdicts, bench)
+    deciding, excuses = evidence(whole, verdicts, bench.views)
     return whole.with_columns(
         deciding.alias("deciding_records"),
         excuses.alias("excused_by"),
@@ -223,46 +223,6 @@ def _verdicts(
         window_until=pl.lit(None, VERDICTS["window_until"]),
         bound=pl.lit(None, pl.Int64),
     ).select(pl.col(name).cast(dtype) for name, dtype in VERDICTS.items())
-
-
-Texts = list[list[str] | None]
-ASKED = ("controller_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
-
-
-def _evidence(whole: pl.DataFrame, verdicts: Verdicts, bench: Bench) -> tuple[pl.Series, pl.Series]:
-    """For each verdict the records behind it, and what excuses it; worked out once for verdicts that rest on the same.
-
-    A context has one controller and one purpose, so the person and the instant are all that can part its verdicts, and
-    only those of a rule that asks for either.
-    """
-    contexts, histories = bench.views.contexts.rows, bench.views.histories
-    personal = pl.Series([asks_of_person(rule) for rule in verdicts.rules], dtype=pl.Boolean).gather(whole["rule"])
-    decided = pl.col("outcome") != Outcome.UNDETERMINED.value
-    resting = whole.select(
-        "rule",
-        "outcome",
-        pl.when(decided).then("context"),
-        pl.when(outcome=Outcome.EXCUSED.value).then("case").alias("case"),
-        *(pl.when(decided & personal).then(name).alias(name) for name in ("subject_ref", "occurred_at")),
-    )
-    which, firsts = classes(resting)
-    deciding: Texts = []
-    excuses: Texts = []
-    for row in whole.select(ASKED)[firsts].iter_rows(named=True):
-        if row["outcome"] == Outcome.UNDETERMINED.value:
-            deciding.append(None)
-            excuses.append(None)
-            continue
-        rule, context = verdicts.rules[row["rule"]], contexts[row["context"]]
-        deciding.append(list(records_behind(rule, row, context, histories)))
-        excused = row["outcome"] == Outcome.EXCUSED.value
-        excuses.append(_excuses(verdicts, rule, row["case"], context) if excused else [])
-    texts = VERDICTS["deciding_records"]
-    return pl.Series(deciding, dtype=texts).gather(which), pl.Series(excuses, dtype=texts).gather(which)
-
-
-def _excuses(verdicts: Verdicts, rule: Rule, case: int, context: Context) -> list[str]:
-    return list(excused_by(rule, verdicts.cases.row(case, named=True), context))
 
 
 # -- counts -----------------------------------------------------------------------------------------------------------

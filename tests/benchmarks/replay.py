@@ -158,8 +158,7 @@ def duckdb(parquet: Path) -> dict[str, float]:
         "subject_ref", "actions", consent_id="record_id", purpose_id="purposes",
         valid_from=pl.col("valid_from").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_zone="UTC", time_unit="us"),
     )  # fmt: skip
-    database.register("frame", consents)
-    database.execute("CREATE TABLE consents AS SELECT * FROM frame")
+    _taken_in(database, "consents", consents)
     _tables(database)
     counts = ", ".join(
         f"count(*) FILTER (WHERE {each.sql.replace('TIMESTAMP ', 'TIMESTAMPTZ ')})" for each in live_job.RULES
@@ -195,8 +194,13 @@ def _tables(database: Any) -> None:
         tables.setdefault({"authority": "authorities"}.get(each.kind, f"{each.kind}s"), []).append(said)
     for name, rows in tables.items():
         frame = pl.DataFrame(rows, schema_overrides={"valid_from": INSTANT})
-        database.register("frame", frame)
-        database.execute(f"CREATE TABLE {name} AS SELECT * FROM frame")
+        _taken_in(database, name, frame)
+
+
+def _taken_in(database: Any, name: str, frame: pl.DataFrame) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # DuckDB takes no frame of Polars without pyarrow
+        frame.write_parquet(f"{folder}/frame.parquet")
+        database.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet('{folder}/frame.parquet')")
 
 
 # -- the command ------------------------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ from schemas.registry import AuthorityRecord, GalleryRecord
 from streams.core.frame import MATCH_COLUMNS
 
 DAYS = 20
+"""The days of the longest log."""
+EVENTS_A_DAY = 1_000_000
+"""A shorter log has fewer days, not fewer events a day."""
 START = datetime(2026, 11, 1, tzinfo=UTC)
 PART_ROWS = 1_000_000
 INSTANT = pl.Datetime("us", "UTC")
@@ -93,7 +96,8 @@ def events(first: int, count: int, total: int, persons: int) -> pl.DataFrame:
     """Events of a stretch of the log, in the order of their time, spread over the days."""
     row = pl.int_range(first, first + count, dtype=pl.Int64)
     micros = int(START.timestamp()) * 1_000_000
-    gap = DAYS * 86_400_000_000 // total
+    days = min(DAYS, max(total // EVENTS_A_DAY, 1))
+    gap = days * 86_400_000_000 // total
     chance = [(row + 1).hash(seed) for seed in range(4)]
     said: dict[str, pl.Expr] = {
         "event_id": pl.lit("e") + row.cast(pl.String).str.zfill(10),
