@@ -205,7 +205,7 @@ from streams.packs import rulebook
 from streams.replay.question import Question
 from datetime import UTC, datetime
 
-lines.PIECE_ROWS = 100
+lines.PIECE_ROWS = 30
 question = Question(datetime(2020, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), rulebook(), {})
 slow = len(sys.argv) > 3
 run.Replay(question, lines.NdjsonSource(Path(sys.argv[1])), Path(sys.argv[2])).run(lambda _: time.sleep(0.4 * slow))
