@@ -19,7 +19,7 @@ import pytest
 from rule_texts import a_pack, a_rule
 from schemas.encounter import ENCOUNTER
 from settled_world import PEOPLE, subject_record, text_at, tick
-from small_logs import SOME, answer, event, ndjson, parquet, question, the_records, told
+from small_logs import PACK, SOME, answer, event, ndjson, parquet, question, the_records, told
 from streams.core.instant import moment_of
 from streams.core.rulebook import load
 from streams.errors import ConfigurationError, InputError
@@ -201,14 +201,15 @@ import sys, time
 from pathlib import Path
 import streams.replay.ndjson_source as lines
 import streams.replay.run as run
-from streams.packs import rulebook
+from streams.core.rulebook import load
 from streams.replay.question import Question
 from datetime import UTC, datetime
 
 lines.PIECE_ROWS = 30
-question = Question(datetime(2020, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), rulebook(), {})
-slow = len(sys.argv) > 3
-run.Replay(question, lines.NdjsonSource(Path(sys.argv[1])), Path(sys.argv[2])).run(lambda _: time.sleep(0.4 * slow))
+law = load([("test.yaml", Path(sys.argv[2]).read_text())])
+question = Question(datetime(2020, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), law, {})
+slow = len(sys.argv) > 4
+run.Replay(question, lines.NdjsonSource(Path(sys.argv[1])), Path(sys.argv[3])).run(lambda _: time.sleep(0.4 * slow))
 """
 
 
@@ -219,9 +220,10 @@ def test_a_killed_replay_goes_on_and_its_answer_is_that_of_an_unkilled_one_byte_
     source.mkdir()
     for name in ("subjects", "registry"):
         (source / f"{name}.ndjson").symlink_to(estate / f"{name}.ndjson")
-    lines = (estate / "events.ndjson").read_bytes().splitlines(keepends=True)
+    lines = (estate / "events.ndjson").read_bytes().splitlines(keepends=True)[:150]
     (source / "events.ndjson").write_bytes(b"".join([*lines, *lines[::50]]))  # repeats across pieces
-    command = [sys.executable, "-c", CHILD, str(source)]
+    (tmp_path / "law.yaml").write_text(PACK)
+    command = [sys.executable, "-c", CHILD, str(source), str(tmp_path / "law.yaml")]
     subprocess.run([*command, str(tmp_path / "whole")], check=True)
     killed = subprocess.Popen([*command, str(tmp_path / "killed"), "slow"])
     pieces = tmp_path / "killed" / "work" / "pieces"
