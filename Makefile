@@ -48,12 +48,12 @@ stack:  ## build the image and start the containers; needs Docker and GRAFANA_AD
 # suite; much of it waits for brokers, so it runs in three processes. What kills workers runs last and alone, on a
 # quiet machine.
 PROCESSES ?= 3
-MEASURED := tests/schemas tests/core tests/law tests/replay
+MEASURED := tests/schemas tests/core tests/law tests/replay tests/metrics tests/test_cli.py tests/simulator/test_quiet_day.py
 test: setup  ## all tests, with the coverage gate; ARGS="-k timeline" for some of them
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@EXAMPLES=0.05 $(BIN)/python -m pytest $(MEASURED) -q -n $(PROCESSES) --cov --cov-report=
+	@EXAMPLES=0.1 $(BIN)/python -m pytest $(MEASURED) -q -n $(PROCESSES) --cov --cov-report=
 	@$(BIN)/python tests/house/branches.py 95
 	@$(BIN)/python -m pytest -m "not kill" -n $(PROCESSES)
 	@$(BIN)/python -m pytest -m kill
