@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -176,8 +177,7 @@ class Memory:
 
     def _compare(self, frame: pl.DataFrame, found: list[int], admission: Admission) -> pl.DataFrame:
         """The frame without rows that are not new; what they replace is gone."""
-        once: set[int] = set()
-        twice = {each for each in found if each in once or once.add(each)}  # type: ignore[func-returns-value]
+        twice = {each for each, count in Counter(found).items() if count > 1}
         doubted = [at for at, each in enumerate(found) if each in self._seen or each in twice]
         known = self._known([found[at] for at in doubted])
         dropped: set[int] = set()

@@ -85,7 +85,7 @@ class Profiles:
         """The last stretch of each history that has begun, by halving."""
         first, counts = self._first.gather(own), self._count.gather(own)
         end = first + counts
-        step = 1 << max(int(self._count.max() or 1) - 1, 0).bit_length()  # type: ignore[arg-type]
+        step = 1 << max(int(self._count.max() or 1) - 1, 0).bit_length()  # type: ignore[arg-type]  # integers
         while step := step // 2:
             rows = (counts > step).arg_true()
             place = first.gather(rows) + step
