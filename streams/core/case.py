@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -28,7 +28,7 @@ from streams.core.grounds import ATTESTABLE, attested
 from streams.core.horizon import absent, within_horizons
 from streams.core.instant import SECOND
 from streams.core.registry import Registry
-from streams.core.subject_history import Histories, State
+from streams.core.subject_history import UNNAMED, Histories, State
 
 Row = TypeVar("Row")
 
@@ -246,28 +246,22 @@ SUBJECT_FACTS: Mapping[str, Callable[[State], object]] = {
 }
 
 
-def _column(values: Sequence[object], dtype: pl.DataType) -> pl.Series:
-    return pl.Series([list(value) if isinstance(value, tuple) else value for value in values], dtype=dtype)
+def _column(values: Sequence[Hashable], dtype: pl.DataType) -> pl.Series:
+    """A column of few distinct values, each of which is turned into one of Polars once: lists are dear to turn."""
+    places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    distinct = pl.Series([list(value) if isinstance(value, tuple) else value for value in places], dtype=dtype)
+    return distinct.gather([places[value] for value in values]) if values else distinct
 
 
 def _states(table: pl.DataFrame, kind: CaseKind, instants: Sequence[int], views: Views) -> pl.Series:
     """For each row the index of the state of its person."""
-    state_at = views.histories.state_at
-    known = [
-        -1 if ref is None else state_at(ref, controller, purpose, instant)
-        for ref, controller, purpose, instant in zip(
-            table["subject_ref"].to_list(),
-            table["controller_id"].to_list(),
-            table["purpose_id"].to_list(),
-            instants,
-            strict=True,
-        )
-    ]
-    states = pl.Series("state", known, dtype=pl.Int64)
-    if -1 not in known:
+    asked = (table[name].to_list() for name in ("subject_ref", "controller_id", "purpose_id"))
+    states = pl.Series("state", views.histories.states_at(zip(*asked, instants, strict=True)), dtype=pl.Int64)
+    unnamed = states == UNNAMED
+    if not unnamed.any():
         return states
     nobody = table.select(_nobody(kind, views.histories)).to_series()
-    return pl.select(pl.when(states == -1).then(nobody).otherwise(states)).to_series()
+    return pl.select(pl.when(unnamed).then(nobody).otherwise(states)).to_series()
 
 
 def _nobody(kind: CaseKind, histories: Histories) -> pl.Expr:

@@ -116,11 +116,7 @@ def _no_events() -> pl.DataFrame:
 
 def _plain_events(values: Sequence[bytes | None]) -> pl.DataFrame:
     """The events of the records that are surely well-formed."""
-    # One byte beyond UTF-8 would fail the whole column, and a huge value would be copied; so both stay outside.
-    plain = [
-        None if value is None or len(value) > PLAIN_BYTES_MAX or not value.isascii() else value for value in values
-    ]
-    lines = pl.DataFrame({"text": pl.Series(plain, dtype=pl.Binary).cast(pl.String)})
+    lines = pl.DataFrame({"text": pl.Series(_short_ascii(values), dtype=pl.Binary).cast(pl.String)})
     lines = lines.with_columns(pl.int_range(pl.len(), dtype=ROW).alias("row"))
     lines = _filtered(lines, _plain(lines["text"]))
     if not lines.height:
@@ -131,6 +127,16 @@ def _plain_events(values: Sequence[bytes | None]) -> pl.DataFrame:
         events = pl.concat([events, others]).sort("row")
     events = _filtered(events, events.select(SURE).to_series())
     return events.select(*(_with_default(name) for name in MATCH_COLUMNS), "row")
+
+
+def _short_ascii(values: Sequence[bytes | None]) -> Sequence[bytes | None]:
+    """The values without those that are long or more than ASCII, which are asked one by one only where there is one.
+
+    One byte beyond UTF-8 would fail the whole column, and a huge value would be copied; so both stay outside.
+    """
+    if None not in values and max(map(len, values), default=0) <= PLAIN_BYTES_MAX and b"".join(values).isascii():  # type: ignore[arg-type]  # none is None
+        return values
+    return [None if value is None or len(value) > PLAIN_BYTES_MAX or not value.isascii() else value for value in values]
 
 
 def _filtered(frame: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
@@ -147,7 +153,8 @@ def _parsed(
     values: Sequence[bytes | None], lines: pl.DataFrame, fields: Mapping[str, pl.DataType]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events of the plain records that have each key once and none beside `fields`, and the lines of the others."""
-    text = b"\n".join([values[row] or b"" for row in lines["row"].to_list()])
+    whole = lines.height == len(values)
+    text = b"\n".join(values if whole else [values[row] or b"" for row in lines["row"].to_list()])  # type: ignore[arg-type]  # a plain one is not None
     events = lines.hstack(pl.read_ndjson(text, schema=fields))
     events = events.select(
         "row",

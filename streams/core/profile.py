@@ -3,7 +3,7 @@
 Rules:
 1. A profile is everything that a person's history says towards one controller on a stretch of time: the state for each
    purpose it names, for any other purpose, and for none. Persons who said the same have the same profile.
-2. A profile together with a purpose gives the state that `Histories.state_at` gives; the tests hold the two together.
+2. A profile together with a purpose gives the state that `Histories.states_at` gives; the tests hold the two together.
 3. The profiles are made once, of histories that no longer change; whoever adds a record makes them anew.
 4. Persons are found by a hash and compared by their whole token, so two tokens with one hash are still two persons.
 """

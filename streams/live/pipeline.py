@@ -297,7 +297,8 @@ class Pipeline:
             recorder.verdicts(verdicts)
             for spot in self._blind_spots.see(verdicts):
                 log.info("blind_spot", rule=spot.rule_id, device=spot.device_id, fact=spot.fact, supply=spot.supply)
-            recorder.site_events(Counter(verdicts.cases.select("controller_id", "site_in_force").iter_rows()))
+            places = verdicts.cases.group_by("controller_id", "site_in_force").len()
+            recorder.site_events({(controller, site): count for controller, site, count in places.iter_rows()})
             recorder.since_withdrawal(since_withdrawal(verdicts.cases, views))
             waited = now - verdicts.cases["occurred_at"].dt.epoch("us") / 1e6
             recorder.since_event(waited, verdicts.cases["event_id"])

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -178,13 +179,18 @@ class Recorder:
             self._lay_out_site(place)
             for jurisdiction in site.jurisdictions:
                 self._gauges[site_metric.SITE_INFO.name].labels(*place, jurisdiction).set(1)
-        devices = self._gauges[site_metric.DEVICES.name]
+        # Summed here, for a label costs more than a sum and there are thousands of devices at hundreds of sites.
+        found: defaultdict[tuple[tuple[str, ...], DeviceState], int] = defaultdict(int)
+        expected: defaultdict[tuple[str, ...], float] = defaultdict(float)
         for post, state in posts:
             place = self._places.fit(post.controller_id, post.site_id)
-            for each in DeviceState:
-                devices.labels(*place, each).inc(each is state)
+            found[place, state] += 1
             if post.every_seconds is not None:
-                self._gauges[site_metric.SITE_EXPECTED.name].labels(*place).inc(1 / post.every_seconds)
+                expected[place] += 1 / post.every_seconds
+        for place, state in product(dict.fromkeys(place for place, _ in found), DeviceState):
+            self._gauges[site_metric.DEVICES.name].labels(*place, state).set(found[place, state])
+        for place, rate in expected.items():
+            self._gauges[site_metric.SITE_EXPECTED.name].labels(*place).set(rate)
 
     def consent(self, change: site_metric.ConsentChange, count: int = 1) -> None:
         """Consents that were given, withdrawn or ran out."""

@@ -28,7 +28,7 @@ def histories_of(*records: SubjectRecord) -> Histories:
 
 
 def state(histories: Histories, instant: int, purpose: str | None = "entry", controller: str = "zoo") -> State:
-    return histories.states[histories.state_at(ME, controller, purpose, instant)]
+    return histories.states[histories.states_at([(ME, controller, purpose, instant)])[0]]
 
 
 def given_at(number: int, **fields: Any) -> SubjectRecord:
@@ -144,12 +144,14 @@ def test_an_unreadable_record_makes_the_person_unknown_until_a_readable_one_come
     histories.add(given_at(1))
     assert in_force(histories, tick(1)) == [True]
     histories.mark_unreadable(PEOPLE[1])
-    assert histories.states[histories.state_at(PEOPLE[1], "zoo", None, tick(1))].why is Unknown.RECORD_UNREADABLE
+    assert (
+        histories.states[histories.states_at([(PEOPLE[1], "zoo", None, tick(1))])[0]].why is Unknown.RECORD_UNREADABLE
+    )
 
 
 def test_who_was_never_heard_of_has_the_state_of_nobody() -> None:
     histories = histories_of(given_at(1))
-    assert histories.state_at(PEOPLE[1], "zoo", "entry", tick(1)) == 0
+    assert histories.states_at([(PEOPLE[1], "zoo", "entry", tick(1))])[0] == 0
     assert histories.states[0] == State()
     assert State().rests_on_absence
 
@@ -161,7 +163,7 @@ def test_a_person_can_be_forgotten() -> None:
     histories.discard(ME)
     assert len(histories) == 0
     assert histories.history(ME) is None
-    assert histories.state_at(ME, "zoo", "entry", tick(1)) == 0
+    assert histories.states_at([(ME, "zoo", "entry", tick(1))])[0] == 0
 
 
 def test_where_no_purpose_is_named_consent_is_known_only_if_all_purposes_agree() -> None:
@@ -256,7 +258,7 @@ def test_a_state_equals_a_plain_reading_of_all_records_in_any_order(
     for number, record in enumerate(shuffled):
         histories.add(record)
         if number % 3 == 0:  # what was asked before must not stick
-            histories.state_at(ME, "zoo", purpose, moments[0])
+            histories.states_at([(ME, "zoo", purpose, moments[0])])[0]
     for controller in CONTROLLERS:
         for moment in moments:
             assert state(histories, moment, purpose, controller) == naive(records, purpose, controller, moment)
