@@ -7,9 +7,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import polars as pl
 
 from schemas.contract import Message
 from schemas.registry import RegistryRecord
@@ -81,8 +83,8 @@ class Trial:
         """The verdict on the world as it is known now."""
         if isinstance(self.rule, Rule):
             return self._verdict(self.rule)
-        for said in (self._enter(kind, message) for kind, message in self.cases):
-            if said is not None:
+        for kind in dict.fromkeys(kind for kind, _ in self.cases):
+            if (said := self._enter(kind, [message for each, message in self.cases if each is kind])) is not None:
                 return said, None
         self.docket.settle(micros(read_time(until or LONG_AFTER, self.setting)))
         return gravest(self.docket.standings())
@@ -93,7 +95,7 @@ class Trial:
             return "more than one event", None
         if kind is not rule.kind:
             return f"a {kind.value}, which the rule does not judge", None
-        cases = assemble(_frame(kind, message), kind, self.views, self.book.facts_of(kind))
+        cases = assemble(_frame(kind, [message]), kind, self.views, self.book.facts_of(kind))
         verdicts = judge(cases, kind, self.book)
         (row,) = verdicts.cases.to_dicts()
         columns, oracle = Outcome(verdicts.outcomes[rule.column][0]), judge_row(rule, row)
@@ -101,19 +103,18 @@ class Trial:
             return f"{columns.word} by columns and {oracle.word} by the interpreter", None
         return columns.word, verdicts.reason(rule, row) if columns is Outcome.UNDETERMINED else None
 
-    def _enter(self, kind: CaseKind, message: Message) -> str | None:
-        """Enter a case for the duty, by columns; gives what is wrong where the interpreter says something else."""
-        cases = assemble(_frame(kind, message), kind, self.views, self.book.facts_of(kind))
-        (row,) = cases.to_dicts()
-        entered = {entry.role.name: entry.case for entry in entries(cases, kind, self.book)}
-        for rule, role in self.book.roles.items():
-            oracle = judge_row(rule, row) if rule.kind is kind else Outcome.NOT_APPLICABLE
-            by_oracle = {Outcome.VIOLATION: True, Outcome.UNDETERMINED: False}.get(oracle)
-            by_columns = entered[role.name].known if role.name in entered else None
-            if by_oracle is not by_columns:
-                return f"{role.name}: {by_columns} by columns and {oracle.word} by the interpreter"
-        for case in entered.values():
-            self.docket.enter(self.rule.column, case)
+    def _enter(self, kind: CaseKind, messages: Sequence[Message]) -> str | None:
+        """Enter cases of one kind for the duty, by columns; gives what is wrong where the interpreter differs."""
+        cases = assemble(_frame(kind, messages), kind, self.views, self.book.facts_of(kind))
+        verdicts = judge(cases, kind, self.book.entering())
+        for rule in verdicts.rules:
+            for row, column in zip(verdicts.cases.to_dicts(), verdicts.outcomes[rule.column], strict=True):
+                columns, oracle = Outcome(column), judge_row(rule, row)
+                if columns is not oracle or verdicts.failed:
+                    role = self.book.roles[rule].name
+                    return f"{role}: {columns.word} by columns and {oracle.word} by the interpreter"
+        for entry in entries(cases, kind, self.book):
+            self.docket.enter(self.rule.column, entry.case)
         return None
 
 
@@ -127,5 +128,5 @@ def gravest(standings: Iterable[Standing]) -> Said:
     return "clear", None
 
 
-def _frame(kind: CaseKind, message: Message) -> Any:
-    return frame_of([message], MATCH_COLUMNS if kind is CaseKind.MATCH else ENCOUNTER_COLUMNS)
+def _frame(kind: CaseKind, messages: Sequence[Message]) -> pl.DataFrame:
+    return frame_of(messages, MATCH_COLUMNS if kind is CaseKind.MATCH else ENCOUNTER_COLUMNS)

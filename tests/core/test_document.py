@@ -77,6 +77,9 @@ def test_an_empty_file_is_a_problem(text: str) -> None:
         "\x00",
         "name: \x07",
         "[" * 5_000,
+        "[" * 100_000,
+        "{a: " * 100_000,
+        "- " * 100_000,
     ],
 )
 def test_what_is_no_yaml_of_ours_is_a_problem_with_a_place(text: str) -> None:
