@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 UV ?= uv
+# What was compiled once is kept, however the shell is set: every process of a test would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first interpreter that runs and is one of the tested versions; a newer one only when nothing else is there.
 ifndef PYTHON

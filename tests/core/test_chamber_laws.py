@@ -14,11 +14,11 @@ from pace import examples
 from rule_texts import a_pack, a_rule
 from settled_world import PEOPLE, START, STEP, a_feed, a_match, a_settled_world, subject_record, text_at
 from shuffled_log import Court, Logged, final
+from small_world import the_law
 from streams.core.instant import SECOND, micros
 from streams.core.rulebook import load
-from streams.packs import rulebook
 
-LAW = rulebook()
+LAW = the_law()
 SHUFFLES = int(os.environ.get("SHUFFLES", "100"))
 """Over one to four partitions in turn; 1000 take about a minute, so only those who ask for them wait."""
 

@@ -20,6 +20,7 @@ from condition_trees import FACTS as TREE_FACTS
 from pace import examples
 from rule_texts import a_pack, a_rule
 from settled_world import a_feed, a_match, a_settled_world, registry_record, views_of
+from small_world import the_law
 from streams.core import judge as module
 from streams.core.case import assemble
 from streams.core.columns import COLUMN_TYPES, Lists, to_polars
@@ -30,9 +31,8 @@ from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts, judge, judge_row
 from streams.core.rule import Excuse, Rule
 from streams.core.rulebook import Rulebook, load
-from streams.packs import rulebook
 
-THE_LAW = rulebook()
+THE_LAW = the_law()
 WHOLE = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

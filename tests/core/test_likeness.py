@@ -13,6 +13,7 @@ from chance_world import World, worlds
 from pace import examples
 from rule_texts import a_pack, a_rule
 from settled_world import GRID, PEOPLE, a_feed, a_match, a_settled_world, registry_record, text_at, views_of
+from small_world import the_law
 from streams.core.case import assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
@@ -20,9 +21,8 @@ from streams.core.judge import judge, judge_row
 from streams.core.likeness import Likeness, alike, classes
 from streams.core.profile import Profiles
 from streams.core.rulebook import Rulebook, load
-from streams.packs import rulebook
 
-THE_LAW = rulebook()
+THE_LAW = the_law()
 WHOLE = settings(
     max_examples=examples(60), deadline=None, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -15,15 +15,15 @@ from rule_texts import a_pack, a_rule
 from schemas.contract import Message
 from schemas.verdict import VIOLATION, Violation
 from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at, views_of
+from small_world import the_law
 from streams.core.case import SKEW, assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.judge import Outcome, judge
 from streams.core.rulebook import Rulebook, load
 from streams.core.violation import IDENTITY, deciding_records, violation_id, violation_ids, violations
-from streams.packs import rulebook
 
-THE_LAW = rulebook()
+THE_LAW = the_law()
 
 
 def book(*rules: str, **pack: Any) -> Rulebook:

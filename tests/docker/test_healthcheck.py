@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from small_world import the_law
 from streams.live.web import STALL_SECONDS, WebServer
 from streams.metrics.recorder import Recorder
-from streams.packs import rulebook
 from streams.simulator.broker import free_port
 
-BOOK = rulebook()
+BOOK = the_law()
 HEALTHCHECK = Path(__file__).parents[2] / "docker" / "healthcheck.py"
 
 

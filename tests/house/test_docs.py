@@ -15,12 +15,12 @@ import typer
 
 from schemas.contract import Contract
 from schemas.topics import DAY_MS, TOPICS, Topic, TopicName
+from small_world import the_law
 from streams.cli import app
 from streams.core.rule import AnyRule
 from streams.core.rulebook import Rulebook
 from streams.live.worker import EXIT_FAILED
 from streams.metrics import catalogue
-from streams.packs import rulebook
 from streams.replay.case_file import case_files
 from streams.replay.case_page import page as page_of
 from streams.replay.offline import Offline
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-BOOK: Rulebook = rulebook([])
+BOOK: Rulebook = the_law()
 COMMANDS = typer.main.get_command(app)
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -255,7 +255,7 @@ def test_the_examples_are_explained_as_the_quickstart_shows() -> None:
     block = text_of(DOCS / "quickstart.md").split("```\nmatch gate-7-000002", 1)[1].split("```", 1)[0]
     shown = [line for line in f"match gate-7-000002{block}".splitlines() if line != "…"]
     examples = {name: [DOCS / "examples" / f"{name}.ndjson"] for name in ("events", "subjects", "registry")}
-    ((case,), _) = case_files("gate-7-000002", rulebook(), **examples)
+    ((case,), _) = case_files("gate-7-000002", the_law(), **examples)
     lines = iter(page_of(case).splitlines())
     assert [line for line in shown if line not in lines] == []
 

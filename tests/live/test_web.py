@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import TopicName
+from small_world import the_law
 from streams.errors import ConfigurationError
 from streams.live.web import WebServer
 from streams.metrics.recorder import Recorder
-from streams.packs import rulebook
 
 REF = "s_Zm9vYmFyYmF6cXV4MTIzNA"
 
@@ -67,7 +67,7 @@ def visit(test: Callable[[Site], Awaitable[None]]) -> None:
 
     async def run() -> None:
         worker = Worker()
-        recorder = Recorder(CollectorRegistry(), rulebook([]), version="0", started_at=datetime.now(UTC))
+        recorder = Recorder(CollectorRegistry(), the_law(), version="0", started_at=datetime.now(UTC))
         server = WebServer(recorder, worker, "127.0.0.1", 0, stall_seconds=60)
         await server.start()
         try:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import CollectorRegistry
 
+from small_world import the_law
 from streams.metrics.recorder import Recorder
-from streams.packs import rulebook
 
-RULE = rulebook().rules[0]
+RULE = the_law().rules[0]
 WHERE = {"rule_id": RULE.id, "level": RULE.level, "standing": RULE.standing}
 
 
@@ -20,7 +20,7 @@ class Board:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         start = datetime(2026, 11, 22, 12, tzinfo=UTC)
-        self.recorder = Recorder(self.registry, rulebook(), version="0.1.0", started_at=start)
+        self.recorder = Recorder(self.registry, the_law(), version="0.1.0", started_at=start)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"consentinel_{name}", labels)

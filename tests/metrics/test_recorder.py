@@ -18,12 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families as plain_tex
 from board import CONSENT, START, ARule, ARulebook, Board
 from schemas.contract import Reason
 from schemas.topics import TopicName
+from small_world import the_law
 from streams.core.facts import CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts
 from streams.metrics import catalogue
 from streams.metrics.catalogue import WORKER_METRICS, CommitResult, EventOutcome, Lane
 from streams.metrics.recorder import Recorder, Stage
-from streams.packs import rulebook
 
 STRANGE = ARule("elsewhere.rule")
 
@@ -310,11 +310,11 @@ def test_no_series_says_when_it_was_created(board: Board) -> None:
 
 
 def test_the_verdicts_of_a_batch_are_counted_at_once() -> None:
-    rules = rulebook([]).of_kind(CaseKind.MATCH)
+    rules = the_law().of_kind(CaseKind.MATCH)
     said = {rule.column: [Outcome.CLEAR, Outcome.CLEAR, Outcome.VIOLATION] for rule in rules}
     outcomes = pl.DataFrame(said, schema_overrides=dict.fromkeys(said, pl.UInt8))
     registry = CollectorRegistry()
-    recorder = Recorder(registry, rulebook([]), version="0.1.0", started_at=START)
+    recorder = Recorder(registry, the_law(), version="0.1.0", started_at=START)
     recorder.verdicts(Verdicts(CaseKind.MATCH, rules, pl.DataFrame({"event_id": ["a", "b", "c"]}), outcomes))
     assert registry.get_sample_value("consentinel_cases_total", {"kind": "match"}) == 3
     for rule in rules:

@@ -8,9 +8,8 @@ import pytest
 
 from schemas.contract import Message
 from schemas.registry import RegistryRecord
-from small_world import Change, a_match, an_encounter, records
+from small_world import Change, a_match, an_encounter, records, the_law
 from streams.errors import InputError
-from streams.packs import rulebook
 from streams.replay.case_file import case_files
 from streams.replay.case_page import page
 
@@ -28,7 +27,7 @@ def pages(folder: Path, *events: Message, case: str = "event-1", **parts: Change
     around = records(feed=None, more=(), **parts)
     registry = file_of(folder, "registry", *(each for each in around if isinstance(each, RegistryRecord)))
     subjects = file_of(folder, "subjects", *(each for each in around if not isinstance(each, RegistryRecord)))
-    cases, read = case_files(case, rulebook(), [file_of(folder, "events", *events)], [subjects], [registry])
+    cases, read = case_files(case, the_law(), [file_of(folder, "events", *events)], [subjects], [registry])
     assert read.bad_lines == []
     return [page(each) for each in cases]
 

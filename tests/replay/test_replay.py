@@ -20,10 +20,10 @@ from rule_texts import a_pack, a_rule
 from schemas.encounter import ENCOUNTER
 from settled_world import PEOPLE, subject_record, text_at, tick
 from small_logs import PACK, SOME, answer, event, ndjson, parquet, question, the_records, told
+from small_world import the_law
 from streams.core.instant import moment_of
 from streams.core.rulebook import load
 from streams.errors import ConfigurationError, InputError
-from streams.packs import rulebook
 from streams.replay import ndjson_source, parquet_source
 from streams.replay.answer import read_answer
 from streams.replay.ndjson_source import NdjsonSource
@@ -50,7 +50,7 @@ def test_a_replay_says_of_an_estate_what_the_judge_says(
     estate: Path, tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ndjson_source, "PIECE_ROWS", rows)
-    law = rulebook()
+    law = the_law()
     since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
     found = answer(NdjsonSource(estate), tmp_path / "out", law, since=since, until=until)
     judge = Offline(law)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from small_world import the_law
 from streams.core.instant import micros
-from streams.packs import rulebook
 from streams.replay.offline import Offline
 from streams.simulator.log import simulated_log, write
 from streams.simulator.simulation import Simulation
@@ -18,7 +18,7 @@ BEFORE_MIDNIGHT = datetime(2026, 3, 10, 15, 57, tzinfo=UTC)
 def test_deadlines_and_windows_say_of_a_run_what_its_stories_lead_to_and_nothing_else(tmp_path: Path) -> None:
     log = simulated_log(1, BEFORE_MIDNIGHT, seconds=220, rate=10, members=20)
     write(log, tmp_path)
-    offline = Offline(rulebook())
+    offline = Offline(the_law())
     offline.read_records([tmp_path / "subjects.ndjson"], [tmp_path / "registry.ndjson"])
     for _ in offline.judge_files([tmp_path / "events.ndjson", tmp_path / "encounters.ndjson"]):
         pass

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from schemas.registry import SiteRecord
+from small_world import the_law
 from streams.core.blind_spot import BlindSpots
 from streams.core.case import Views, assemble
 from streams.core.docket import Docket
@@ -15,7 +16,6 @@ from streams.core.instant import micros
 from streams.core.judge import Outcome, judge
 from streams.core.obligation import Status
 from streams.core.subject_history import Histories
-from streams.packs import rulebook
 from streams.simulator.quiet_day import QUIET_PLACES, QuietDay
 
 DAY = datetime(2026, 9, 15, tzinfo=UTC)
@@ -24,7 +24,7 @@ EVENTS = 200_000
 
 
 def test_on_a_quiet_day_no_rule_speaks_nothing_is_undetermined_and_nobody_is_blind() -> None:
-    book = rulebook()
+    book = the_law()
     day = QuietDay(seed=1, day=DAY)
     views = Views(histories=Histories(book.asked()))
     docket = Docket(book, views.registry, views.histories)
@@ -58,6 +58,6 @@ def test_on_a_quiet_day_no_rule_speaks_nothing_is_undetermined_and_nobody_is_bli
 def test_the_quiet_day_has_every_law_and_every_kind_of_case() -> None:
     day = QuietDay(seed=1, day=DAY)
     held = {code for each in day.registry() if isinstance(each, SiteRecord) for code in each.jurisdictions}
-    asked = {code for rule in rulebook().every() for code in rule.jurisdictions}
+    asked = {code for rule in the_law().every() for code in rule.jurisdictions}
     assert asked - held == {"US-CA-SF"}
     assert {kind for kind, _ in day.frames(len(QUIET_PLACES) * 20)} == set(CaseKind)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from schemas.verdict import Violation
-from streams.packs import rulebook
+from small_world import the_law
 from streams.simulator.auditor import Auditor
 from streams.simulator.demo import FILE_COLUMNS
 from streams.simulator.expectation import Expectation
@@ -94,15 +94,15 @@ def test_a_run_with_a_missing_verdict_disagrees_and_names_it() -> None:
     assert not summary.agrees
     assert summary.as_json()["missing"] == [{"event_id": "me-1", "rule_id": "core.purpose.unknown", "status": "open"}]
     assert "missing: core.purpose.unknown open for me-1" in summary.lines()
-    assert "-1" in text_of(summary.table(rulebook()))
+    assert "-1" in text_of(summary.table(the_law()))
 
 
 def test_the_id_of_a_rule_is_never_cut_in_a_file() -> None:
     auditor = Auditor()
-    auditor.expect([Expectation("me-1", rule.id, "open", "tale") for rule in rulebook().rules])
+    auditor.expect([Expectation("me-1", rule.id, "open", "tale") for rule in the_law().rules])
     summary = Summary(seed=1, events=1, series=some_series(1), audit=auditor.audit(), seconds=1.0)
-    said = text_of(summary.table(rulebook()), FILE_COLUMNS)
-    assert [rule.id for rule in rulebook().rules if rule.id not in said] == []
+    said = text_of(summary.table(the_law()), FILE_COLUMNS)
+    assert [rule.id for rule in the_law().rules if rule.id not in said] == []
 
 
 def test_a_run_in_which_something_was_rejected_or_left_unjudged_disagrees() -> None:
@@ -126,7 +126,7 @@ def test_sums_over_series_ask_name_and_labels() -> None:
 
 
 def test_the_scoreboard_keeps_the_draft_apart_and_names_nobody() -> None:
-    board = Scoreboard(rulebook(), ["a note"])
+    board = Scoreboard(the_law(), ["a note"])
     draft = {"rule_id": "cn2023.art05.consent", "standing": "what_if", "level": "critical"}
     board.see([a_violation(1), a_violation(2, status="excused"), a_violation(3, **draft)])
     board.sent = 1_234
@@ -144,7 +144,7 @@ def test_the_scoreboard_keeps_the_draft_apart_and_names_nobody() -> None:
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
-    board = Scoreboard(rulebook(), [])
+    board = Scoreboard(the_law(), [])
     assert board.rate == 0
     for second in range(20):
         board.judged(float(second), 100 * second if second < 10 else 1_000 + 500 * (second - 10))

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from schemas.verdict import Violation
+from small_world import the_law
 from streams.core.case import Views, assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.judge import Outcome, judge
 from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
-from streams.packs import rulebook
 from streams.simulator.auditor import Auditor
 from streams.simulator.expectation import Expectation
 from streams.simulator.log import SimulatedLog, simulated_log
@@ -27,7 +27,7 @@ SEEDS = (0, 1, 7, 20260506)
 
 @pytest.fixture(scope="module")
 def rules() -> Rulebook:
-    return rulebook()
+    return the_law()
 
 
 def views_of(log: SimulatedLog) -> Views:

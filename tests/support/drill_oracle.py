@@ -17,6 +17,7 @@ import polars as pl
 
 from schemas.encounter import Encounter
 from schemas.match import MatchEvent
+from small_world import the_law
 from streams.core.case import Views, assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
@@ -24,7 +25,6 @@ from streams.core.instant import micros
 from streams.core.judge import judge
 from streams.core.rulebook import Rulebook
 from streams.core.violation import violations
-from streams.packs import rulebook
 from streams.simulator.simulation import Opening, Step
 from streams.simulator.story import Event
 
@@ -32,7 +32,7 @@ from streams.simulator.story import Event
 def expected_messages(opening: Opening, steps: Sequence[Step], opened_at: datetime) -> Mapping[str, bytes]:
     """The message of every violation by its id, as the packs of the distribution see a run recorded from an instant."""
     views = _views(opening, steps, micros(opened_at))
-    book = rulebook(())
+    book = the_law()
     events = [event for step in steps for event in step.events]
     return dict(chain.from_iterable(_judged(kind, frame, views, book) for kind, frame in _frames(events)))
 
