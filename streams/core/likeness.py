@@ -83,11 +83,11 @@ def alike(frame: pl.DataFrame, kind: CaseKind, views: Views, profiles: Profiles,
 
 def classes(keys: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     """For each row the number of its class, of rows that agree in all columns; for each class its first row."""
+    height = keys.height  # a frame that is left without columns has none
     lists = [name for name, dtype in keys.schema.items() if isinstance(dtype, pl.List)]
     keys = keys.with_columns(pl.col(name).list.join(APART) for name in lists)
-    keys = keys.select(name for name in keys.columns if keys[name].null_count() < keys.height)
-    if not keys.width or keys.is_empty():
-        height = keys.height
+    keys = keys.select(name for name in keys.columns if keys[name].null_count() < height)
+    if not keys.width or not height:
         return pl.repeat(0, height, dtype=pl.UInt32, eager=True), pl.Series([0] if height else [], dtype=pl.UInt32)
     hashes = keys.select(pl.sum_horizontal(pl.col(name).hash(seed) for seed, name in enumerate(keys.columns)))
     which, firsts = _numbered(hashes)
