@@ -59,7 +59,8 @@ def _deciding(held: pl.DataFrame, rules: Sequence[Rule], views: Views) -> pl.Ser
         asked = pl.Series(asking[source], dtype=pl.Boolean).gather(held["rule"])
         said = pl.when(asked).then(found.gather(place)).otherwise(NOTHING).fill_null(NOTHING)
         whole = whole.with_columns(said.alias(source.value))
-    return whole.select(pl.concat_list(pl.all()).list.unique().list.sort()).to_series()
+    # Not by `list.sort`, which takes fifteen times as long.
+    return whole.select(pl.concat_list(pl.all()).list.eval(pl.element().unique().sort())).to_series()
 
 
 def _about_persons(held: pl.DataFrame, histories: Histories) -> Mapping[Source, pl.Series]:
