@@ -38,6 +38,16 @@ KINDS: dict[str, dict[str, list[Any]]] = {
 }
 
 
+CONTROLLER: dict[str, Any] = {"kind": "controller", "title": "A zoo"}
+SITE: dict[str, Any] = {"kind": "site", "title": "A gate", "site_kind": "zoo", "timezone": "Etc/UTC"}
+PURPOSE: dict[str, Any] = {
+    "kind": "purpose", "category": "access_control", "legal_basis": "consent", "operations": ["identification"]
+}  # fmt: skip
+FEED: dict[str, Any] = {
+    "kind": "feed", "complete_until": time_text(START + timedelta(days=2_300)), "max_lag_seconds": 60
+}  # fmt: skip
+
+
 @cache
 def book() -> Rulebook:
     return rulebook()
@@ -51,26 +61,14 @@ def a_registry(chance: Random) -> Registry:
     """Two controllers, of which the law, the purposes and the type begin, change and end."""
     registry = Registry()
     for number in range(2):
-        said: list[dict[str, Any]] = [
-            {"kind": "controller", "id": f"c-{number}", "title": "A zoo", "controller_type": chance.choice(["private", "public_agency"])},
-            *(
-                {"kind": "site", "id": f"s-{number}", "controller_id": f"c-{number}", "title": "A gate", "site_kind": "zoo",
-                 "jurisdictions": chance.choice(PLACES), "timezone": "Etc/UTC"}
-                for _ in range(chance.randrange(3))
-            ),
-            *(
-                {"kind": "purpose", "id": f"p-{number}", "controller_id": f"c-{number}", "category": "access_control",
-                 "legal_basis": "consent", "operations": ["identification"], "retention_days": chance.choice([30, 2_000])}
-                for _ in range(chance.randrange(3))
-            ),
-        ]  # fmt: skip
-        kinds = sorted(chance.sample(sorted(KINDS), chance.randrange(len(KINDS) + 1)))
-        complete = time_text(START + timedelta(days=2_300))
-        said += (
-            [{"kind": "feed", "id": f"f-{number}", "covers": kinds, "complete_until": complete, "max_lag_seconds": 60}]
-            if kinds
-            else []
-        )
+        owner, forms = {"controller_id": f"c-{number}"}, chance.choice(["private", "public_agency"])
+        said: list[dict[str, Any]] = [CONTROLLER | {"id": f"c-{number}", "controller_type": forms}]
+        for _ in range(chance.randrange(3)):
+            said.append(SITE | owner | {"id": f"s-{number}", "jurisdictions": chance.choice(PLACES)})
+        for _ in range(chance.randrange(3)):
+            said.append(PURPOSE | owner | {"id": f"p-{number}", "retention_days": chance.choice([30, 2_000])})
+        if kinds := sorted(chance.sample(sorted(KINDS), chance.randrange(len(KINDS) + 1))):
+            said.append(FEED | {"id": f"f-{number}", "covers": kinds})
         for place, each in enumerate(said):
             ends = {"valid_until": time_text(START + timedelta(days=2_201))} if chance.random() < 0.3 else {}
             registry.add(REGISTRY.fit({"record_id": f"{number}-{place}", "valid_from": a_day(chance)} | each | ends))
@@ -90,6 +88,11 @@ def the_histories(chance: Random) -> Histories:
         if chance.random() < 0.05:
             histories.mark_unreadable(ref)
     return histories
+
+
+def a_case(role: str, number: int, day: int) -> Happening:
+    parts = {"controller": "c-0", "subject": f"s_member_{number:013}"}
+    return Happening(role, f"e-{number}", micros(START) + day * DAY, NEVER, {}, parts)
 
 
 def said(docket: Docket, cases: list[tuple[str, Happening]]) -> dict[str, Any]:
@@ -113,13 +116,9 @@ def test_a_docket_that_passes_over_the_silent_says_the_same(seed: int, entered: 
     registry = a_registry(chance)
     duties = [each for each in book().duties if getattr(each, "of_subject", False)]
     cases = [
-        (
-            chance.choice(duties).column,
-            Happening(chance.choice(["opens-0", "extends-0"]), f"e-{number}", micros(START) + chance.randrange(2_000) * DAY,
-                      NEVER, {}, {"controller": "c-0", "subject": f"s_member_{number:013}"}),
-        )
+        (chance.choice(duties).column, a_case(chance.choice(["opens-0", "extends-0"]), number, chance.randrange(2_000)))
         for number in range(entered)
-    ]  # fmt: skip
+    ]
     plain = Docket(book(), registry, the_histories(Random(seed)))
     hushed = Docket(book(), registry, the_histories(Random(seed)))
     persons = [str(case.parts["subject"]) for _, case in cases]
@@ -140,12 +139,10 @@ def stored(docket: Docket, controller: str) -> dict[str, list[Any]]:
 
 def test_whoever_enrolled_a_while_ago_is_silent_until_the_deadline_and_speaks_after_it() -> None:
     registry = Registry()
-    common = {"valid_from": time_text(START), "title": "A zoo"}
-    registry.add(
-        REGISTRY.fit({"kind": "controller", "id": "c-0", "record_id": "c", "controller_type": "private"} | common)
-    )
-    registry.add(REGISTRY.fit({"kind": "site", "id": "s-0", "record_id": "s", "controller_id": "c-0", "site_kind": "zoo",
-                               "jurisdictions": ["US", "US-IL"], "timezone": "Etc/UTC"} | common))  # fmt: skip
+    common = {"valid_from": time_text(START)}
+    registry.add(REGISTRY.fit(CONTROLLER | common | {"id": "c-0", "record_id": "c", "controller_type": "private"}))
+    where = {"controller_id": "c-0", "jurisdictions": ["US", "US-IL"]}
+    registry.add(REGISTRY.fit(SITE | common | where | {"id": "s-0", "record_id": "s"}))
     histories = Histories(book().asked())
     for day in range(100):
         histories.add(SUBJECT.fit({"kind": "enrolment", "record_id": f"r-{day}", "subject_ref": f"s_member_{day:013}",
