@@ -63,15 +63,14 @@ def a_registry(chance: Random) -> Registry:
     for number in range(2):
         owner, forms = {"controller_id": f"c-{number}"}, chance.choice(["private", "public_agency"])
         said: list[dict[str, Any]] = [CONTROLLER | {"id": f"c-{number}", "controller_type": forms}]
-        for _ in range(chance.randrange(3)):
-            said.append(SITE | owner | {"id": f"s-{number}", "jurisdictions": chance.choice(PLACES)})
-        for _ in range(chance.randrange(3)):
-            said.append(PURPOSE | owner | {"id": f"p-{number}", "retention_days": chance.choice([30, 2_000])})
+        laws = [{"id": f"s-{number}", "jurisdictions": chance.choice(PLACES)} for _ in range(chance.randrange(3))]
+        ends = [{"id": f"p-{number}", "retention_days": chance.choice([30, 2_000])} for _ in range(chance.randrange(3))]
+        said += [SITE | owner | each for each in laws] + [PURPOSE | owner | each for each in ends]
         if kinds := sorted(chance.sample(sorted(KINDS), chance.randrange(len(KINDS) + 1))):
             said.append(FEED | {"id": f"f-{number}", "covers": kinds})
         for place, each in enumerate(said):
-            ends = {"valid_until": time_text(START + timedelta(days=2_201))} if chance.random() < 0.3 else {}
-            registry.add(REGISTRY.fit({"record_id": f"{number}-{place}", "valid_from": a_day(chance)} | each | ends))
+            until = {"valid_until": time_text(START + timedelta(days=2_201))} if chance.random() < 0.3 else {}
+            registry.add(REGISTRY.fit({"record_id": f"{number}-{place}", "valid_from": a_day(chance)} | each | until))
     return registry
 
 
@@ -139,8 +138,8 @@ def stored(docket: Docket, controller: str) -> dict[str, list[Any]]:
 
 def test_whoever_enrolled_a_while_ago_is_silent_until_the_deadline_and_speaks_after_it() -> None:
     registry = Registry()
-    common = {"valid_from": time_text(START)}
-    registry.add(REGISTRY.fit(CONTROLLER | common | {"id": "c-0", "record_id": "c", "controller_type": "private"}))
+    common, who = {"valid_from": time_text(START)}, {"controller_type": "private", "exemptions": []}
+    registry.add(REGISTRY.fit(CONTROLLER | common | who | {"id": "c-0", "record_id": "c"}))
     where = {"controller_id": "c-0", "jurisdictions": ["US", "US-IL"]}
     registry.add(REGISTRY.fit(SITE | common | where | {"id": "s-0", "record_id": "s"}))
     histories = Histories(book().asked())
