@@ -23,6 +23,7 @@ from streams.core.obligation import Happening, Known, Obligation, Status, obliga
 from streams.core.registry import Registry
 from streams.core.rule import DeadlineRule, Duty, WindowRule
 from streams.core.rulebook import Rulebook
+from streams.core.silence import Silence
 from streams.core.stored_total import STORED_KINDS, StoredTotal
 from streams.core.subject_history import Histories
 from streams.core.surroundings import Surroundings
@@ -77,6 +78,15 @@ class Docket:
         self._scheduled: set[tuple[int, Holder, tuple[str, ...]]] = set()
         self._changes_seen = 0
         self._until = -NEVER
+        self._silence: Silence | None = None
+
+    def hush(self, silence: Silence) -> None:
+        """Look only at persons who speak, or for whom a case is entered; the others are counted as stored."""
+        self._silence = silence
+        for zone, controller, day, step in silence.stored:
+            self.stored.add(zone, controller, day, step)
+            if self._owns(controller):
+                self._dirty[Holder("controller", controller)] = None
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -126,7 +136,8 @@ class Docket:
         if not self._duties:
             return
         for ref in self.histories.take_changes():
-            self._dirty[Holder("subject", ref)] = None
+            if self._silence is None or ref in self._silence.speaking:
+                self._dirty[Holder("subject", ref)] = None
         fresh = self.registry.changes[self._changes_seen :]
         self._changes_seen += len(fresh)
         for controller in {owner for _, owner in fresh}:
@@ -134,7 +145,7 @@ class Docket:
                 self._dirty[Holder("controller", controller)] = None
         reshaped = {owner for kind, owner in fresh if kind in RESHAPING}
         if reshaped and self._deadlines["subject"]:
-            for ref in self.histories:
+            for ref in self.histories if self._silence is None else self._silence.speaking:
                 history = self.histories.history(ref)
                 if history is not None and any(each.content.controller_id in reshaped for each in history):
                     self._dirty[Holder("subject", ref)] = None

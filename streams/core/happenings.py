@@ -31,10 +31,11 @@ def of_subject(history: History, subject_ref: str, kinds: Iterable[str]) -> Iter
     wanted, known = set(kinds), not (history.unreadable or history.conflicting)
     for each in history:
         if each.content.kind in wanted:
-            yield _of_statement(each, subject_ref, known=known)
+            yield of_statement(each, subject_ref, known=known)
 
 
-def _of_statement(each: Statement[Claim], subject_ref: str, *, known: bool) -> Happening:
+def of_statement(each: Statement[Claim], subject_ref: str, *, known: bool) -> Happening:
+    """One statement about a person; `known` is false where what it says is in doubt."""
     said = dict(each.content.said)
     parts: dict[str, str | None] = {"controller": each.content.controller_id, "subject": subject_ref}
     for part, field in (("purpose", "purpose_id"), ("record", "request_record_id")):

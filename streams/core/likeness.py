@@ -83,11 +83,10 @@ def alike(frame: pl.DataFrame, kind: CaseKind, views: Views, profiles: Profiles,
 
 def classes(keys: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     """For each row the number of its class, of rows that agree in all columns; for each class its first row."""
-    lists = [name for name, dtype in keys.schema.items() if isinstance(dtype, pl.List)]
-    keys = keys.with_columns(pl.col(name).list.join(APART) for name in lists)
-    keys = keys.select(name for name in keys.columns if keys[name].null_count() < keys.height)
-    if not keys.width or keys.is_empty():
-        height = keys.height
+    height = keys.height  # a frame that is left without columns has none
+    keys = keys.select(_texts(each) if isinstance(each.dtype, pl.List) else each for each in keys)
+    keys = keys.select(name for name in keys.columns if not _uniform(keys[name]))
+    if not keys.width or not height:
         return pl.repeat(0, height, dtype=pl.UInt32, eager=True), pl.Series([0] if height else [], dtype=pl.UInt32)
     hashes = keys.select(pl.sum_horizontal(pl.col(name).hash(seed) for seed, name in enumerate(keys.columns)))
     which, firsts = _numbered(hashes)
@@ -95,6 +94,18 @@ def classes(keys: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     if all(named[name].gather(which).eq_missing(keys[name]).all() for name in keys.columns):
         return which, firsts
     return _numbered(keys)  # two of them share a hash
+
+
+def _uniform(values: pl.Series) -> bool:
+    """Whether all values are the same: most fields of a message are, throughout a log."""
+    return values.is_empty() or bool(values.eq_missing(values[0]).all())
+
+
+def _texts(lists: pl.Series) -> pl.Series:
+    """Lists as joined texts; most often all are empty, which is seen in a sixth of the time."""
+    if (lists.list.len() == 0).all(ignore_nulls=False):
+        return pl.repeat("", len(lists), dtype=pl.String, eager=True).alias(lists.name)
+    return lists.list.join(APART)
 
 
 def _numbered(keys: pl.DataFrame) -> tuple[pl.Series, pl.Series]:

@@ -65,14 +65,18 @@ class StoredCount:
         for day, step in before:
             self._changes[day] -= step
         for day, step in changes:
-            if day not in self._changes:
-                insort(self._days, day)
-            self._changes[day] += step
+            self.add(day, step)
         if changes:
             self._by_person[person] = changes
         else:
             del self._by_person[person]
         return True
+
+    def add(self, day: date, step: int) -> None:
+        """Count so many persons more from a day on, of whom nothing is said one by one."""
+        if day not in self._changes:
+            insort(self._days, day)
+        self._changes[day] += step
 
     def _changes_of(self, held: Iterable[Stay]) -> Iterator[tuple[date, int]]:
         """At which day's end a person begins and ceases to be stored."""

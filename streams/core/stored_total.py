@@ -52,6 +52,11 @@ class StoredTotal:
         self._changed |= changed
         return list(changed)
 
+    def add(self, zone: str, controller: str, day: date, step: int) -> None:
+        """Count so many persons more from a local day on, of whom nothing is said one by one."""
+        self._own.setdefault((zone, controller), StoredCount(zone)).add(day, step)
+        self._changed[controller] = None
+
     def take_parts(self) -> Iterator[tuple[str, str, int, Counts]]:
         """Zone, controller, year and counts of own persons, of every controller that changed since this was asked."""
         changed, self._changed = self._changed, {}

@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction, SubjectRecord
@@ -406,6 +406,10 @@ class Histories:
     def history(self, subject_ref: str) -> History | None:
         """The history of one person, if any record is known."""
         return self._by_ref.get(subject_ref)
+
+    def items(self) -> ItemsView[str, History]:
+        """Every person of whom a record speaks, with their history."""
+        return self._by_ref.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_ref)

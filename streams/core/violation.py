@@ -53,6 +53,8 @@ def violation_ids(frame: pl.DataFrame) -> pl.Series:
 
 def _json(column: pl.Series) -> pl.Series:
     """Each value as JSON writes it."""
+    if column.dtype.is_integer() and not column.has_nulls():
+        return column.cast(pl.String)
     if column.dtype != pl.String or not column.str.contains(PLAIN).all():
         return pl.Series(column.name, [json.dumps(value) for value in column], dtype=pl.String)
     return ('"' + column + '"').fill_null("null").alias(column.name)
@@ -118,23 +120,21 @@ def deciding_records(rule: Rule, row: Mapping[str, Any], views: Views) -> tuple[
 
 def records_behind(rule: Rule, row: Mapping[str, Any], context: Context, histories: Histories) -> tuple[str, ...]:
     """The same, of a case whose context is known; `row` needs its person, controller, purpose and instant alone."""
-    sources = _sources(rule)
-    found = {record for source in sources for record in context.records.get(source, ())}
+    return tuple(sorted(records_around(rule, context) | set(_subject_records(sources_of(rule), row, histories))))
+
+
+def records_around(rule: Rule, context: Context) -> set[str]:
+    """Those of them that are records of the registry: what the context of the case says, whoever the person is."""
+    found = {record for source in sources_of(rule) for record in context.records.get(source, ())}
     found |= {record for name in rule.facts for record in context.attested.get(name, ())}
-    found |= set(context.excused_by.get(rule.id, ()) if rule.excusable else ())
-    return tuple(sorted(found | set(_subject_records(sources, row, histories))))
+    return found | set(context.excused_by.get(rule.id, ()) if rule.excusable else ())
 
 
 @lru_cache(maxsize=4_096)
-def _sources(rule: Rule) -> frozenset[Source]:
+def sources_of(rule: Rule) -> frozenset[Source]:
     """The sources whose records decide what a rule says."""
     selecting = [(rule.jurisdictions, Source.SITE), (rule.controller_types, Source.CONTROLLER)]
     return frozenset({FACTS[name].source for name in rule.facts} | {source for named, source in selecting if named})
-
-
-def asks_of_person(rule: Rule) -> bool:
-    """Whether records about the person stand behind what a rule says."""
-    return not _sources(rule).isdisjoint(SUBJECT_SOURCES)
 
 
 def _subject_records(sources: frozenset[Source], row: Mapping[str, Any], histories: Histories) -> Iterator[str]:

@@ -1,79 +1,146 @@
-"""The evidence of verdicts: the records on which each rests and what excuses it, by columns."""
+"""The evidence of verdicts: the records on which each rests and what excuses it, by columns.
+
+Rules:
+1. It says of many verdicts at once what `records_behind` and `excused_by` say of one; the tests hold them together.
+2. What the context says is worked out once a rule and context. The statements about the persons in question are laid
+   out as a table, and what stood at each event is found in it by columns.
+"""
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+
 import polars as pl
 
-from streams.core.case import Views
+from streams.core.case import SUBJECT_SOURCES, Views
 from streams.core.context import Context
+from streams.core.facts import Source
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts
 from streams.core.likeness import classes
 from streams.core.rule import Rule
-from streams.core.subject_history import Histories
-from streams.core.violation import asks_of_person, excused_by, records_behind
+from streams.core.subject_history import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Claim, Histories
+from streams.core.violation import excused_by, records_around, sources_of
 
 BETWEEN = "\x00"
 """No identifier of the contracts holds it."""
 ASKED = ("controller_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
+TEXTS = pl.List(pl.String())
+NOTHING = pl.lit([], dtype=TEXTS)
 
 
 def evidence(whole: pl.DataFrame, verdicts: Verdicts, views: Views) -> tuple[pl.Series, pl.Series]:
-    """For each verdict the records behind it, and what excuses it; worked out once for verdicts that rest on the same.
-
-    A context has one controller and one purpose, so what can part its verdicts is the person and what has begun or
-    ended about them; and that only for a rule that asks of persons.
-    """
-    contexts, histories = views.contexts.rows, views.histories
-    personal = pl.Series([asks_of_person(rule) for rule in verdicts.rules], dtype=pl.Boolean).gather(whole["rule"])
-    decided = pl.col("outcome") != Outcome.UNDETERMINED.value
-    resting = whole.select(
-        "rule",
-        "outcome",
-        pl.when(decided).then("context"),
-        pl.when(outcome=Outcome.EXCUSED.value).then("case").alias("case"),
-        pl.when(decided & personal).then("subject_ref").alias("subject_ref"),
-        pl.when(decided & personal).then(_stretches(whole, histories)).alias("stretch"),
-    )
-    which, firsts = classes(resting)
-    deciding: list[str | None] = []
-    excuses: list[str | None] = []
-    for row in whole.select(ASKED)[firsts].iter_rows(named=True):
-        if row["outcome"] == Outcome.UNDETERMINED.value:
-            deciding.append(None)
-            excuses.append(None)
-            continue
-        rule, context = verdicts.rules[row["rule"]], contexts[row["context"]]
-        deciding.append(BETWEEN.join(records_behind(rule, row, context, histories)))
-        excused = row["outcome"] == Outcome.EXCUSED.value
-        excuses.append(BETWEEN.join(_excuses(verdicts, rule, row["case"], context)) if excused else "")
-    return _lists(deciding).gather(which), _lists(excuses).gather(which)
+    """For each verdict the records behind it, and what excuses it; both null for one that is undetermined."""
+    decided = whole["outcome"] != Outcome.UNDETERMINED.value
+    held = whole.select(ASKED).filter(decided)
+    place = pl.select(pl.when(decided).then(decided.cum_sum().cast(pl.Int64) - 1)).to_series()
+    deciding = _deciding(held, verdicts.rules, views)
+    excuses = _excuses(held, verdicts, views.contexts.rows)
+    return deciding.gather(place), excuses.gather(place)
 
 
-def _stretches(whole: pl.DataFrame, histories: Histories) -> pl.Series:
-    """For each verdict the last instant up to it at which something about its person began or ended."""
-    persons = whole["subject_ref"].drop_nulls().unique().to_list()
-    found = ((ref, history) for ref in persons if (history := histories.history(ref)) is not None)
-    rows = [
-        (ref, edge)
-        for ref, history in found
-        for edge in {edge for each in history for edge in (each.valid_from, each.valid_until)}
-        if edge != NEVER
+def _deciding(held: pl.DataFrame, rules: Sequence[Rule], views: Views) -> pl.Series:
+    """The ids of the records behind each verdict, sorted."""
+    which, firsts = classes(held.select("rule", "context"))
+    around = [
+        records_around(rules[rule], views.contexts.rows[context])
+        for rule, context in held.select("rule", "context")[firsts].iter_rows()
     ]
-    edges = pl.DataFrame(rows, schema={"subject_ref": pl.String(), "edge": pl.Int64()}, orient="row").sort("edge")
-    asked = whole.select("subject_ref", edge=pl.col("occurred_at").dt.epoch("us")).with_row_index("verdict")
-    joined = asked.sort("edge").join_asof(
-        edges.with_columns(stretch="edge"), on="edge", by="subject_ref", check_sortedness=False
+    whole = pl.DataFrame([_lists(BETWEEN.join(sorted(each)) for each in around).gather(which).alias("around")])
+    asking = {source: [source in sources_of(rule) for rule in rules] for source in SUBJECT_SOURCES}
+    personal = pl.Series([any(each) for each in zip(*asking.values(), strict=True)], dtype=pl.Boolean)
+    rows = personal.gather(held["rule"]).arg_true()
+    if not len(rows):
+        return whole["around"]
+    numbers = pl.Series([-1], dtype=pl.Int64).new_from_index(0, held.height).scatter(rows, range(len(rows)))
+    place = pl.select(pl.when(numbers >= 0).then(numbers)).to_series()
+    for source, found in _about_persons(held[rows], views.histories).items():
+        asked = pl.Series(asking[source], dtype=pl.Boolean).gather(held["rule"])
+        said = pl.when(asked).then(found.gather(place)).otherwise(NOTHING).fill_null(NOTHING)
+        whole = whole.with_columns(said.alias(source.value))
+    # Not by `list.sort`, which takes fifteen times as long.
+    return whole.select(pl.concat_list(pl.all()).list.eval(pl.element().unique().sort())).to_series()
+
+
+def _about_persons(held: pl.DataFrame, histories: Histories) -> Mapping[Source, pl.Series]:
+    """By source, for each row the ids of the records about its person; null where there are none."""
+    asked = held.select("subject_ref", "controller_id", "purpose_id", instant=pl.col("occurred_at").dt.epoch("us"))
+    which, firsts = classes(asked)
+    distinct = asked[firsts].with_row_index("event")
+    persons = distinct["subject_ref"].drop_nulls().unique().to_list()
+    stood = distinct.join(_statements(persons, histories), on=["subject_ref", "controller_id"]).filter(
+        pl.col("valid_from") <= pl.col("instant")
     )
-    return joined.sort("verdict")["stretch"]
+    found = {
+        Source.CONSENT: _consents(stood),
+        Source.ENROLMENT: stood.filter(pl.col("kind") == ENROLLED)
+        .sort("valid_from", "record_id")
+        .unique("event", keep="last", maintain_order=True),
+        Source.RESTRICTION: stood.filter(kind=RESTRICTED).filter(pl.col("instant") < pl.col("valid_until")),
+    }
+    return {source: _by_event(rows, distinct.height).gather(which) for source, rows in found.items()}
 
 
-def _lists(texts: list[str | None]) -> pl.Series:
+def _consents(stood: pl.DataFrame) -> pl.DataFrame:
+    """The consents to the purpose that are in force, or the withdrawals that ended them."""
+    named = pl.col("purposes").list.contains(pl.col("purpose_id")).fill_null(value=False)
+    withdraws = (pl.col("kind") == WITHDRAWN) & (named | (pl.col("purposes").list.len() == 0))
+    last = pl.col("valid_from").filter("withdraws").max().over("event").fill_null(-NEVER)
+    since = (pl.col("kind") == GIVEN) & named & (pl.col("valid_from") > last)
+    marked = stood.with_columns(withdraws=withdraws).with_columns(since=since, last=last)
+    standing = pl.col("since") & (pl.col("instant") < pl.col("valid_until"))
+    ended = pl.col("withdraws") & (pl.col("valid_from") == pl.col("last"))
+    return marked.filter(pl.when(pl.col("since").any().over("event")).then(standing).otherwise(ended))
+
+
+def _by_event(rows: pl.DataFrame, height: int) -> pl.Series:
+    """For each event the ids of its rows; null where it has none."""
+    grouped = rows.group_by("event").agg("record_id")
+    events = pl.int_range(height, dtype=pl.UInt32, eager=True).alias("event").to_frame()
+    return events.join(grouped, on="event", how="left", maintain_order="left")["record_id"]
+
+
+def _statements(persons: Iterable[str], histories: Histories) -> pl.DataFrame:
+    """Every statement about some persons, a row each."""
+    claims: dict[Claim, int] = {}
+    refs: list[str] = []
+    ids: list[str] = []
+    made, since, until = array("q"), array("q"), array("q")
+    for ref in persons:
+        for each in histories.history(ref) or ():
+            refs.append(ref)
+            ids.append(each.record_id)
+            made.append(claims.setdefault(each.content, len(claims)))
+            since.append(each.valid_from)
+            until.append(each.valid_until)
+    table = pl.DataFrame(
+        [(claim.kind, claim.controller_id, list(claim.purposes)) for claim in claims],
+        schema={"kind": pl.String(), "controller_id": pl.String(), "purposes": TEXTS},
+        orient="row",
+    )
+    columns = {"valid_from": pl.Series(since, dtype=pl.Int64), "valid_until": pl.Series(until, dtype=pl.Int64)}
+    texts = pl.DataFrame({"subject_ref": refs, "record_id": ids, **columns}, schema_overrides=dict.fromkeys(
+        ("subject_ref", "record_id"), pl.String()
+    ))  # fmt: skip
+    return texts.hstack(table[pl.Series(made, dtype=pl.Int64)])
+
+
+def _excuses(held: pl.DataFrame, verdicts: Verdicts, contexts: Sequence[Context]) -> pl.Series:
+    """What excuses each verdict; nothing excuses a violation."""
+    excused = pl.when(outcome=Outcome.EXCUSED.value)
+    which, firsts = classes(held.select(excused.then(name).alias(name) for name in ("rule", "case", "context")))
+    texts = [
+        BETWEEN.join(excused_by(verdicts.rules[rule], verdicts.cases.row(case, named=True), contexts[context]))
+        if outcome == Outcome.EXCUSED.value
+        else ""
+        for rule, case, context, outcome in held.select("rule", "case", "context", "outcome")[firsts].iter_rows()
+    ]
+    return _lists(texts).gather(which)
+
+
+def _lists(texts: Iterable[str]) -> pl.Series:
     """Joined texts as lists: many times as fast as lists of Python are taken in."""
     joined = pl.col("joined")
-    split = pl.when(joined == "").then(pl.lit([], dtype=pl.List(pl.String))).otherwise(joined.str.split(BETWEEN))
-    return pl.DataFrame({"joined": texts}, schema={"joined": pl.String()}).select(split).to_series()
-
-
-def _excuses(verdicts: Verdicts, rule: Rule, case: int, context: Context) -> list[str]:
-    return list(excused_by(rule, verdicts.cases.row(case, named=True), context))
+    split = pl.when(joined == "").then(NOTHING).otherwise(joined.str.split(BETWEEN))
+    return pl.DataFrame({"joined": list(texts)}, schema={"joined": pl.String()}).select(split).to_series()

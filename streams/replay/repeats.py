@@ -71,8 +71,13 @@ def fates(rows: pl.DataFrame) -> pl.DataFrame:
 def settle(frame: pl.DataFrame) -> Settled:
     """The records of one piece that count; `frame` has every column of the contract."""
     if not repeated(frame):
-        return Settled(frame.with_columns(conflicting=pl.lit(value=False)), Counter())
+        return all_count(frame)
     told = fates(candidates(frame)).sort("row")
     kept = told["fate"] == KEPT
     lost = Counter({fate: count for fate, count in told["fate"].value_counts().iter_rows() if fate != KEPT})
     return Settled(frame.with_columns(told["conflicting"]).filter(kept), lost)
+
+
+def all_count(frame: pl.DataFrame) -> Settled:
+    """The records of a piece in which no event is there twice."""
+    return Settled(frame.with_columns(conflicting=pl.lit(value=False)), Counter())

@@ -42,8 +42,8 @@ from streams.replay.judgement import TABLES as PARTS
 from streams.replay.judgement import Bench, judgement, summed_up
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
-from streams.replay.repeats import KEPT, candidates, fates, ids, repeated, settle
-from streams.replay.source import Events, LogSource, Piece
+from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle
+from streams.replay.source import Events, LogSource, Piece, read_ahead
 from streams.replay.standing import settled
 from streams.replay.telling import told_packs
 
@@ -92,15 +92,22 @@ class Replay:
         records = read_records(self.source, self.question)
         bench = Bench(self.question.rulebook, records.views, withdrawals_before(records, self.question.span[1]))
         names: list[str] = []
-        for piece in self.source.pieces():
-            names.append(piece.name)
-            if not self._place(piece.name).exists():
-                self._judge(piece, bench, pl.DataFrame())
+        for piece in read_ahead(self._left(names, progress)):
+            self._judge(piece, bench, pl.DataFrame())
             progress(piece.rows)
         self._settle_repeats(names, bench)
         answer = self._finish(names, bench, records)
         shutil.rmtree(self._work)
         return answer
+
+    def _left(self, names: list[str], progress: Progress) -> Iterator[Piece]:
+        """The pieces that are not judged yet; `names` becomes the names of all."""
+        for piece in self.source.pieces():
+            names.append(piece.name)
+            if self._place(piece.name).exists():
+                progress(piece.rows)
+            else:
+                yield piece
 
     # -- one piece ----------------------------------------------------------------------------------------------------
 
@@ -110,14 +117,15 @@ class Replay:
     def _judge(self, piece: Piece, bench: Bench, lost: pl.DataFrame) -> None:
         """Judge a piece, without the rows that are `lost` to other pieces, and leave what it says."""
         events, counts = self._events(piece, whole=False)
-        if any(repeated(frame) for frame in (events.matches, events.encounters)) or lost.height:
+        again = any(repeated(frame) for frame in (events.matches, events.encounters))
+        if again or lost.height:
             events, counts = self._events(piece, whole=True)
         parts: dict[str, list[pl.DataFrame]] = {name: [pl.DataFrame(schema=schema)] for name, schema in PARTS.items()}
         marks: list[pl.DataFrame] = []
         for frame in (events.matches, events.encounters):
             if frame.is_empty():
                 continue
-            once = settle(frame)
+            once = settle(frame) if again else all_count(frame)
             counts.update({f"lost {fate}": number for fate, number in once.lost.items()})
             marks.append(once.frame.select(ids(once.frame), *PLACES, "conflicting"))
             for kind, rows in _by_kind(_without(once.frame, lost, counts)):
@@ -136,11 +144,12 @@ class Replay:
         for topic, frame in ((TopicName.MATCHES, events.matches), (TopicName.ENCOUNTERS, events.encounters)):
             known = self._known(frame, topic.value, counts)
             late = ahead(known["occurred_at"], known["recorded_at"], self.question.future_seconds)
-            future = known.filter(late).select("partition", "offset", "recorded_at")
+            future = known.select("partition", "offset", "recorded_at").filter(late)
             refused.append(self._within(future.with_columns(reason=pl.lit(Reason.IN_FUTURE.value))))
             first, after = self.question.span
-            instant = pl.col("occurred_at").dt.epoch("us")
-            frames.append(known.filter(~late).filter(instant >= first, instant < after))
+            instants = known["occurred_at"].dt.epoch("us")
+            wanted = ~late & (instants >= first) & (instants < after)
+            frames.append(known if wanted.all(ignore_nulls=False) else known.filter(wanted))
         told = pl.concat([each.select("reason", "partition", "offset", "recorded_at") for each in refused])
         for reason, number in told["reason"].value_counts().iter_rows():
             counts[f"rejected {reason}"] += number

@@ -8,7 +8,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import polars as pl
@@ -40,6 +41,23 @@ class Piece(NamedTuple):
     """About how many, for the progress."""
     load: Callable[[bool], Events]
     """Reads it: whole where it is asked so, else at least the columns that decide."""
+
+
+def read_ahead(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same pieces, each read by a second thread while the one before it is judged; two are held at once."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as reader:
+        waiting: Piece | None = None
+        for piece in pieces:
+            begun = piece._replace(load=_begun(piece, reader.submit(piece.load, False)))
+            if waiting is not None:
+                yield waiting
+            waiting = begun
+        if waiting is not None:
+            yield waiting
+
+
+def _begun(piece: Piece, reading: Future[Events]) -> Callable[[bool], Events]:
+    return lambda whole: piece.load(whole) if whole else reading.result()
 
 
 class FoundRecord(NamedTuple):

@@ -13,6 +13,7 @@ from streams.core.docket import Standing as Pending
 from streams.core.instant import SECOND, moment_of
 from streams.core.judge import Outcome
 from streams.core.obligation import Status
+from streams.core.silence import silence
 from streams.core.violation import violation_of
 from streams.core.window import Window
 from streams.replay.answer import TALLIES, VERDICTS
@@ -30,9 +31,12 @@ class Standing(NamedTuple):
 def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -> Standing:
     """Deadlines and windows of which something is to be said within the range, looked at as of its end."""
     first, after = question.span
-    docket = Docket(bench.rulebook, bench.views.registry, bench.views.histories)
+    views, book = bench.views, bench.rulebook
+    whole = pl.concat([pl.DataFrame(schema=ENTRIES), *entries])
+    docket = Docket(book, views.registry, views.histories)
+    docket.hush(silence(book.duties, views.registry, views.histories, after - 1, _persons(whole)))
     latest: dict[str, Pending] = {}
-    for until, table in _months(pl.concat([pl.DataFrame(schema=ENTRIES), *entries]), after - 1):
+    for until, table in _months(whole, after - 1):
         for duty, case in happenings_of(table):
             docket.enter(duty, case)
         latest |= {each.id: each for each in docket.settle(until)}
@@ -44,6 +48,10 @@ def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -
     held = [row for row in rows if row["occurred_at"] is None or row["occurred_at"] >= start or _reaches(row, start)]
     verdicts = pl.DataFrame([{name: row[name] for name in VERDICTS} for row in held], schema=VERDICTS)
     return Standing(verdicts, _tallies(held))
+
+
+def _persons(entries: pl.DataFrame) -> list[str]:
+    return entries["subject_ref"].drop_nulls().unique().to_list()
 
 
 WORD = {Status.BREACHED: Outcome.VIOLATION.word, Status.UNDETERMINED: Outcome.UNDETERMINED.word}
