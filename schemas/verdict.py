@@ -91,11 +91,14 @@ class Violation(Message):
 
 
 class Obligation(Message):
-    """A duty was opened, fulfilled in time, or not."""
+    """A duty was opened, fulfilled in time, or not; or it was said to be breached, and nothing opens it any more."""
 
+    MINOR: ClassVar[int] = 1
+    schema_version: str = "1.1"
+    """Version of the contract; 1.1 added the status `void`."""
     kind: Literal["obligation"] = "obligation"
     obligation_id: Digest
-    status: Literal["open", "fulfilled", "breached"]
+    status: Literal["open", "fulfilled", "breached", "void"]
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
     level: Level
