@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -58,8 +58,11 @@ class StoredTally(Message):
 
 
 class WindowTally(Message):
-    """A window whose bound was reached, and was said: whoever takes the key over does not say it again."""
+    """A window whose bound was reached, as was said, or was not after all: who takes the key over can take it back."""
 
+    MINOR: ClassVar[int] = 1
+    schema_version: str = "1.1"
+    """Version of the contract; 1.1 added `undone` and what the window is about."""
     kind: Literal["window"] = "window"
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
@@ -67,6 +70,13 @@ class WindowTally(Message):
     window_id: Digest
     occurred_at: UtcTime
     """The first instant of the window."""
+    undone: Literal[True] | None = None
+    """There where it was said afterwards that the bound was not reached."""
+    subject_ref: SubjectRef | None = None
+    site_id: Identifier | None = None
+    purpose_id: Identifier | None = None
+    device_id: Identifier | None = None
+    authority_id: Identifier | None = None
 
 
 AnyTally = Annotated[CaseTally | StoredTally | WindowTally, Field(discriminator="kind")]

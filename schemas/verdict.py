@@ -4,7 +4,9 @@ Rules:
 1. A violation's id comes from rule, revision, event and subject alone, so a breach never has two; where no single event
    is the breach, from rule, revision, key and what opened the duty, or the window.
 2. No clock time of ours stands in a violation: a repeat after a crash is byte-identical.
-3. A rejection never holds what looks like biometrics: those bytes stay where they were, and only their place is told.
+3. Whoever folds violations by their id keeps the last word about the highest version of the event: a corrected event
+   may move to another partition, and what is taken back on the old one may be read after what is said on the new one.
+4. A rejection never holds what looks like biometrics: those bytes stay where they were, and only their place is told.
 """
 
 from __future__ import annotations
@@ -74,6 +76,10 @@ class Violation(Message):
     bound: Annotated[int, Field(ge=1)] | None = None
     """The number that a window reached."""
 
+    def is_of_an_older_version(self, known: Violation) -> bool:
+        """Whether this says something of an event that a newer version had replaced when `known` was said."""
+        return self.event_version < known.event_version
+
     @model_validator(mode="after")
     def _names_its_event(self) -> Self:
         of_case = self.event_kind not in ("deadline", "window")
@@ -85,11 +91,14 @@ class Violation(Message):
 
 
 class Obligation(Message):
-    """A duty was opened, fulfilled in time, or not."""
+    """A duty was opened, fulfilled in time, or not; or it was said to be breached, and nothing opens it any more."""
 
+    MINOR: ClassVar[int] = 1
+    schema_version: str = "1.1"
+    """Version of the contract; 1.1 added the status `void`."""
     kind: Literal["obligation"] = "obligation"
     obligation_id: Digest
-    status: Literal["open", "fulfilled", "breached"]
+    status: Literal["open", "fulfilled", "breached", "void"]
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
     level: Level

@@ -129,6 +129,7 @@ class _Known:
 
     group: AlertGroup
     status: str
+    version: int
     corrected: bool
     seen: tuple[bytes, ...]
 
@@ -162,6 +163,9 @@ class AlertGroups:
         if mark in known.seen:
             return None
         known.seen += (mark,)
+        if violation.event_version < known.version:
+            return None
+        known.version = violation.event_version
         judged_again = known.corrected and violation.cause == "judged"
         if judged_again or violation.status == known.status:
             return None
@@ -170,7 +174,7 @@ class AlertGroups:
     def _first(self, violation: Violation, severity: Severity, mark: bytes, recorded_at: float) -> Change:
         key = GroupKey(violation.rule_id, violation.controller_id, violation.site_id, severity)
         group = self._groups.setdefault(key, AlertGroup(key))
-        known = _Known(group, "", corrected=False, seen=(mark,))
+        known = _Known(group, "", violation.event_version, corrected=False, seen=(mark,))
         self._known[bytes.fromhex(violation.violation_id)] = known
         return self._next(known, violation, recorded_at)
 

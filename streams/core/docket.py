@@ -6,18 +6,22 @@ Rules:
 2. A case is entered once, by duty, role and event id; the order of entries changes nothing in the end.
 3. `settle` gives what has changed since it was last said; what a holder owes is worked out whole each time, so a docket
    rebuilt from the logs says the same.
-4. A case stays entered for `KEEP`; one that only restarts a deadline stays until a later one takes its place.
+4. What was said of a breach is taken back where it is none any more, by whatever record or case came late. Only a feed
+   that fell behind takes nothing back: it was complete when the breach was said.
+5. A case stays entered for `KEEP`; one that only restarts a deadline stays until a later one takes its place.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
-from typing import NamedTuple
+from itertools import chain, islice
 
+from streams.core.arrival import Arrivals
+from streams.core.breach import Breaches
 from streams.core.happenings import of_controller, of_subject, stays_of
+from streams.core.holder import Holder, Standing, holder_of
 from streams.core.instant import NEVER, SECOND
 from streams.core.obligation import Happening, Known, Obligation, Status, obligations
 from streams.core.registry import Registry
@@ -34,15 +38,6 @@ KEEP = 200 * 86_400 * SECOND
 RESHAPING = frozenset({"site", "controller", "purpose", "device"})
 """Kinds of registry record that may change whether, and for how long, a person is owed something."""
 
-Standing = Obligation | Window
-
-
-class Holder(NamedTuple):
-    """Who holds the key of a duty: a person or a controller."""
-
-    kind: str
-    id: str
-
 
 class Docket:
     """Everything pending, over the views of one partition or of a set of files; `owns` says whose controllers."""
@@ -53,6 +48,7 @@ class Docket:
         registry: Registry,
         histories: Histories,
         owns: Callable[[str], bool] = lambda _: True,
+        arrivals: Arrivals | None = None,
     ) -> None:
         self.registry, self.histories = registry, histories
         self.late = 0
@@ -70,9 +66,9 @@ class Docket:
         self._windows = tuple(duty for duty in rulebook.duties if isinstance(duty, WindowRule))
         self._kinds = {name: _record_kinds(duties) for name, duties in self._deadlines.items()}
         self._entries: defaultdict[Holder, dict[tuple[str, str, str], Happening]] = defaultdict(dict)
-        self._said: dict[int, Status] = {}
+        self._breaches = Breaches(arrivals or Arrivals(), registry.feeds)
         self._unsaid: dict[Holder, tuple[Standing, ...]] = {}
-        self._dirty: dict[Holder, None] = {}
+        self._dirty: dict[str, dict[Holder, None]] = {"subject": {}, "controller": {}}
         self._due: list[tuple[int, Holder]] = []
         self._blocked: defaultdict[tuple[str, tuple[str, ...]], list[tuple[int, Holder]]] = defaultdict(list)
         self._scheduled: set[tuple[int, Holder, tuple[str, ...]]] = set()
@@ -86,7 +82,7 @@ class Docket:
         for zone, controller, day, step in silence.stored:
             self.stored.add(zone, controller, day, step)
             if self._owns(controller):
-                self._dirty[Holder("controller", controller)] = None
+                self._touch(Holder("controller", controller))
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -103,20 +99,32 @@ class Docket:
         held = self._entries[holder].get(place)
         if held is None or _replaces(case, held):
             self._entries[holder][place] = case
-            self._dirty[holder] = None
+            self._touch(holder)
 
     def look_at(self, controller_id: str) -> None:
         """Look at a controller anew, because the numbers of its stored persons have changed."""
-        self._dirty[Holder("controller", controller_id)] = None
+        self._touch(Holder("controller", controller_id))
 
-    def told(self, standing_id: str, status: Status) -> None:
+    def duty(self, rule_id: str, revision: int) -> Duty | None:
+        """The duty of an id and a revision; None where it is of another book."""
+        return self._duties.get(f"{rule_id}@{revision}")
+
+    def told(self, standing: Standing) -> None:
         """Learn from the log what was said before."""
-        self._said[_short(standing_id)] = status
+        self._breaches.note(standing)
 
     @property
     def busy(self) -> bool:
         """Whether there is more to look at now."""
-        return bool(self._dirty)
+        return any(self._dirty.values())
+
+    @property
+    def counting(self) -> bool:
+        """Whether persons are still to be looked at, so that nobody knows how many of them are stored."""
+        return bool(self._dirty["subject"])
+
+    def _touch(self, holder: Holder) -> None:
+        self._dirty[holder.kind][holder] = None
 
     # -- what comes out -----------------------------------------------------------------------------------------------
 
@@ -126,8 +134,9 @@ class Docket:
         self._absorb()
         self._ripen(until)
         found: list[Standing] = []
-        for holder in list(self._dirty)[:holders_max]:
-            del self._dirty[holder]
+        # Persons first: what is said of a controller may rest on how many of them it stores.
+        for holder in list(islice(chain(*self._dirty.values()), holders_max)):
+            del self._dirty[holder.kind][holder]
             found.extend(self._look(holder, until))
         return found
 
@@ -137,18 +146,18 @@ class Docket:
             return
         for ref in self.histories.take_changes():
             if self._silence is None or ref in self._silence.speaking:
-                self._dirty[Holder("subject", ref)] = None
+                self._touch(Holder("subject", ref))
         fresh = self.registry.changes[self._changes_seen :]
         self._changes_seen += len(fresh)
         for controller in {owner for _, owner in fresh}:
             if self._owns(controller):
-                self._dirty[Holder("controller", controller)] = None
+                self._touch(Holder("controller", controller))
         reshaped = {owner for kind, owner in fresh if kind in RESHAPING}
         if reshaped and self._deadlines["subject"]:
             for ref in self.histories if self._silence is None else self._silence.speaking:
                 history = self.histories.history(ref)
                 if history is not None and any(each.content.controller_id in reshaped for each in history):
-                    self._dirty[Holder("subject", ref)] = None
+                    self._touch(Holder("subject", ref))
 
     def _ripen(self, until: int) -> None:
         """Mark the holders of whom a deadline has passed, or whose feed has come far enough."""
@@ -162,7 +171,7 @@ class Docket:
     def _wake(self, waiting: list[tuple[int, Holder]], kinds: tuple[str, ...]) -> None:
         instant, holder = heappop(waiting)
         self._scheduled.discard((instant, holder, kinds))
-        self._dirty[holder] = None
+        self._touch(holder)
 
     def _complete(self, controller: str, kinds: tuple[str, ...]) -> int:
         horizons = [self.registry.feeds.horizon(controller, kind) for kind in kinds]
@@ -179,14 +188,12 @@ class Docket:
         known = Known(self._around, self.registry.feeds.horizon, self.registry.hidden, until)
         unsaid: list[Standing] = []
         standings: list[Standing] = [*self._owed(holder, known), *self._counted(holder, known)]
-        for standing in standings:
+        gone = self._breaches.gone(holder, {each.id for each in standings}, kept_since=until - KEEP)
+        for standing in (*standings, *gone):
             self._await(standing, holder)
-            before = self._said.get(_short(standing.id))
-            if standing.status is Status.UNDETERMINED:
-                unsaid += [standing] if before in (None, Status.OPEN) else []
-            elif before is not standing.status:
-                self._said[_short(standing.id)] = standing.status
-                yield replace(standing, contested=before is Status.BREACHED)
+            if (now := self._breaches.next(standing)) is not None:
+                yield now
+            unsaid += [standing] if self._breaches.untold(standing) else []
         self._unsaid.pop(holder, None)
         if unsaid:
             self._unsaid[holder] = tuple(unsaid)
@@ -224,9 +231,18 @@ class Docket:
         if standing.waits_for and standing.due is not None:
             self._schedule(standing.due, holder, str(standing.parts["controller"]), standing.waits_for)
 
+    def _await_begin(self, holder: Holder, happened: Iterable[Happening], until: int) -> None:
+        """Look again when what is still to come has begun; a rule that is not in force yet begins with all it binds."""
+        ahead = [each.at for each in happened]
+        ahead += [duty.from_instant for duty in self._deadlines[holder.kind] if duty.continuing]
+        soon = min((instant for instant in ahead if instant > until), default=None)
+        if soon is not None:
+            self._schedule(soon, holder)
+
     def _owed(self, holder: Holder, known: Known) -> Iterator[Obligation]:
         records = list(self._records(holder))
         entries = self._entries.get(holder, {})
+        self._await_begin(holder, (*records, *entries.values()), known.until)
         for duty in self._deadlines[holder.kind]:
             own = [case for (column, _, _), case in entries.items() if column == duty.column]
             happened = [*records, *own, *self._stored_happenings(duty, holder, known)]
@@ -247,7 +263,7 @@ class Docket:
             yield from of_subject(history, holder.id, self._kinds["subject"])
             for controller in self.stored.put(holder.id, stays_of(history)) if self.stored else ():
                 if self._owns(controller):
-                    self._dirty[Holder("controller", controller)] = None
+                    self._touch(Holder("controller", controller))
 
     def _counted(self, holder: Holder, known: Known) -> Iterator[Window]:
         entries = self._entries.get(holder, {})
@@ -295,19 +311,6 @@ class Docket:
             self._schedule(next_end, holder, holder.id, STORED_KINDS)
 
 
-def holder_of(duty: Duty, case: Happening) -> Holder:
-    """Who holds the key of a case: the person where the duty is about one, else the controller."""
-    subject = case.parts.get("subject")
-    if about_subject(duty) and subject is not None:
-        return Holder("subject", subject)
-    return Holder("controller", str(case.parts["controller"]))
-
-
-def about_subject(duty: Duty) -> bool:
-    """Whether a duty is kept, or a window counted, for each person."""
-    return duty.of_subject if isinstance(duty, DeadlineRule) else duty.key == "subject"
-
-
 def restarts(duty: Duty, role: str) -> bool:
     """Whether only the latest case in a role counts: one that restarts a deadline."""
     if isinstance(duty, WindowRule):
@@ -330,8 +333,3 @@ def _openings(duty: DeadlineRule) -> tuple[frozenset[str], frozenset[str]]:
     opens = [(role, clause) for role, clause in duty.clauses() if role.startswith("opens")]
     kinds = frozenset(clause.record for _, clause in opens if clause.record is not None and clause.case is None)
     return frozenset(role for role, _ in opens), kinds
-
-
-def _short(standing_id: str) -> int:
-    """64 bits of an id: with a hundred million duties the odds that two agree are 1 in 3 700."""
-    return int(standing_id[:16], 16)

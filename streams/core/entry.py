@@ -18,8 +18,9 @@ from typing import NamedTuple
 import polars as pl
 
 from streams.core.calendar import Period
-from streams.core.docket import about_subject, restarts
+from streams.core.docket import restarts
 from streams.core.facts import CaseKind
+from streams.core.holder import about_subject
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.obligation import Happening

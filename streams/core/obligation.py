@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from streams.core import calendar
@@ -29,6 +29,9 @@ from streams.core.interpreter import interpret
 from streams.core.rule import Amount, AnyRule, Clause, DeadlineRule
 from streams.core.surroundings import Parts, Place, Surroundings
 
+if TYPE_CHECKING:
+    from streams.core.breach import Undone
+
 ID_SCHEME = "1"
 
 
@@ -39,6 +42,8 @@ class Status(StrEnum):
     FULFILLED = "fulfilled"
     BREACHED = "breached"
     UNDETERMINED = "undetermined"
+    VOID = "void"
+    """A breach was said, and nothing opens the duty any more."""
 
 
 class Happening(NamedTuple):
@@ -82,8 +87,9 @@ class Obligation:
     why: Unknown | None = None
     waits_for: tuple[str, ...] = ()
     """Kinds of record whose feeds have to be complete beyond `due`."""
-    contested: bool = False
-    """A breach was said before: what undoes it came later than its feed had promised."""
+    undone: Undone | None = None
+    again: bool = False
+    """It was said before that this was breached, and then that it was not."""
 
 
 @dataclass(frozen=True, slots=True)

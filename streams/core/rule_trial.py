@@ -17,10 +17,11 @@ from schemas.contract import Message
 from schemas.registry import RegistryRecord
 from schemas.subject import SubjectRecord
 from streams.core.case import Views, assemble
-from streams.core.docket import Docket, Standing
+from streams.core.docket import Docket
 from streams.core.entry import entries
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
+from streams.core.holder import Standing
 from streams.core.instant import micros
 from streams.core.judge import Outcome, judge, judge_row
 from streams.core.obligation import Status

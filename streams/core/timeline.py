@@ -3,7 +3,8 @@
 Rules:
 1. A timeline is a set: the order in which statements arrive, and how often, changes nothing.
 2. Of one `record_id` the highest `record_version` counts; one version with two contents is a conflict, and a thing
-   with a conflict is unknown at every instant until a higher version settles it.
+   with a conflict is unknown at every instant until a higher version settles it. Of the contents the one that begins
+   first is kept, for whoever counts statements and does not ask what they say.
 3. Of several statements the one with the latest `valid_from` at or before the instant stands, at equal instants the
    one whose `record_id` sorts last; when it has ended, nothing is in force: an earlier one does not come back.
 """
@@ -30,6 +31,10 @@ class Statement(Generic[Content]):
     valid_until: int = NEVER
 
 
+def _order(statement: Statement[Content]) -> tuple[int, int, str]:
+    return statement.valid_from, statement.valid_until, repr(statement.content)
+
+
 class Statements(Generic[Content]):
     """The current version of each record about one thing, in any order of arrival."""
 
@@ -47,10 +52,12 @@ class Statements(Generic[Content]):
         if known is not None and known.record_version > statement.record_version:
             return False
         if known is not None and known.record_version == statement.record_version:
-            if known == statement or statement.record_id in self._conflicts:
+            if known == statement:
                 return False
+            first, new = min(known, statement, key=_order), statement.record_id not in self._conflicts
+            self._by_id[statement.record_id] = first
             self._conflicts |= {statement.record_id}
-            return True
+            return new or first is not known
         self._conflicts -= {statement.record_id}
         self._by_id[statement.record_id] = statement
         return True

@@ -19,6 +19,7 @@ import polars as pl
 
 from schemas.verdict import Obligation as ObligationMessage
 from schemas.verdict import Violation
+from streams.core.arrival import Arrival
 from streams.core.case import COMBINATION, SUBJECT_SOURCES, Views
 from streams.core.context import Combination, Context, index_at
 from streams.core.facts import FACTS, Source
@@ -154,28 +155,38 @@ def _subject_records(sources: frozenset[Source], row: Mapping[str, Any], histori
 
 OF_PART = {"site": "site_id", "purpose": "purpose_id", "device": "device_id", "authority": "authority_id"}
 """In which field of a message a part of a key stands."""
-TOLD: Mapping[Status, Literal["open", "fulfilled", "breached"]] = {
+TOLD: Mapping[Status, Literal["open", "fulfilled", "breached", "void"]] = {
     Status.OPEN: "open",
     Status.FULFILLED: "fulfilled",
     Status.BREACHED: "breached",
+    Status.VOID: "void",
 }
 """What is not known is not told."""
 
 
 def violation_of(standing: Obligation | Window) -> Violation:
-    """The breach of a deadline or a window: open, or contested where a record came too late to undo it."""
-    fields = _of_window(standing) if isinstance(standing, Window) else _of_deadline(standing)
-    rule = standing.rule
-    contested = standing.contested and standing.status is not Status.BREACHED
+    """The breach of a deadline or a window: open; or one that was said and is undone, as it was said but its status."""
+    undone, rule = standing.undone, standing.rule
+    breach = standing if undone is None else undone.breach
     return Violation(
-        status="contested" if contested else "open",
-        cause="record" if contested else "judged",
+        status="open" if undone is None else undone.status,
+        cause="record" if undone is not None or standing.again else "judged",
         rule_id=rule.id,
         revision=rule.revision,
         level=rule.level,
         standing=rule.standing,
-        **fields,
+        **(_of_window(breach) if isinstance(breach, Window) else _of_deadline(breach)),
+        **({} if undone is None or undone.by is None else _came(undone.by)),
     )
+
+
+def _came(arrival: Arrival) -> dict[str, Any]:
+    """What a message tells of the record that changed it."""
+    return {
+        "changed_by": (arrival.record_id,),
+        "in_force_since": moment_of(arrival.valid_from),
+        "reached_log_at": moment_of(arrival.recorded_at),
+    }
 
 
 def _of_deadline(duty: Obligation) -> dict[str, Any]:

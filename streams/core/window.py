@@ -17,12 +17,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from streams.core import calendar
 from streams.core.facts import Unknown
 from streams.core.obligation import Happening, Known, Status, applies_to
 from streams.core.rule import WindowRule
+
+if TYPE_CHECKING:
+    from streams.core.breach import Undone
 
 ID_SCHEME = "1"
 FIRST_DAY = date(1970, 1, 1)
@@ -43,7 +47,9 @@ class Window:
     first: int
     last: int
     why: Unknown | None = None
-    contested: bool = False
+    undone: Undone | None = None
+    again: bool = False
+    """It was said before that the bound was reached, and then that it was not."""
 
 
 def window_of(rule: WindowRule, instant: int) -> tuple[int, int]:

@@ -28,8 +28,9 @@ from schemas.verdict import Rejection
 from streams.core.chamber import Opinion
 from streams.core.clock import ahead
 from streams.core.decode import Decoded, decode, decode_encounters
-from streams.core.docket import holder_of, restarts
+from streams.core.docket import restarts
 from streams.core.entry import Entry
+from streams.core.holder import holder_of
 from streams.core.partition import partitions_of
 from streams.core.told import EventKey
 from streams.live.docket_log import tallies

@@ -14,15 +14,20 @@ from schemas.contract import Message
 from schemas.tally import CaseTally, StoredTally, WindowTally
 from schemas.topics import TopicName
 from schemas.verdict import Obligation as ObligationMessage
-from streams.core.docket import Docket, Standing, holder_of
+from streams.core.docket import Docket
 from streams.core.entry import Entry
+from streams.core.holder import Standing, holder_of
 from streams.core.instant import NEVER, micros, moment_of
-from streams.core.obligation import Happening, Status
+from streams.core.obligation import Happening, Obligation, Status
 from streams.core.partition import partition_of
-from streams.core.violation import statement_of, violation_of
-from streams.core.window import Window
+from streams.core.rule import DeadlineRule, WindowRule
+from streams.core.violation import OF_PART, statement_of, violation_of
+from streams.core.window import Window, window_of
 from streams.live.outbox import Outgoing
 from streams.live.topic_names import TopicNames
+
+FIELDS = {**OF_PART, "subject": "subject_ref"}
+"""In which field of a message a part of a key stands; the controller stands in all of them."""
 
 
 def tallies(entered: Iterable[Entry], names: TopicNames, partitions: int) -> Iterator[Outgoing]:
@@ -66,9 +71,9 @@ def _outgoing(topic: str, key: str, message: Message, partitions: int) -> Outgoi
 
 
 def breaches(found: Iterable[Standing], partition: int, names: TopicNames) -> Iterator[Outgoing]:
-    """The violations of what is breached, or contested by a record that came too late."""
+    """The violations of what is breached, and of what is taken back."""
     for standing in found:
-        if standing.status is Status.BREACHED or standing.contested:
+        if standing.status is Status.BREACHED or standing.undone is not None:
             violation = violation_of(standing)
             key = violation.violation_id.encode()
             yield Outgoing(names[TopicName.VIOLATIONS], partition, key, violation.to_json())
@@ -85,12 +90,20 @@ def memories(found: Iterable[Standing], partition: int, names: TopicNames) -> It
 def _remembered(standing: Standing) -> Message:
     if not isinstance(standing, Window):
         return statement_of(standing)
+    part, _, value = standing.key.partition("/")
+    about = {part: value}
     return WindowTally(
+        undone=None if standing.status is Status.BREACHED else True,
         rule_id=standing.rule.id,
         revision=standing.rule.revision,
         controller_id=standing.controller,
         window_id=standing.id,
         occurred_at=moment_of(standing.first),
+        subject_ref=about.get("subject"),
+        site_id=about.get("site"),
+        purpose_id=about.get("purpose"),
+        device_id=about.get("device"),
+        authority_id=about.get("authority"),
     )
 
 
@@ -99,8 +112,8 @@ def enter(docket: Docket, partition: int, message: CaseTally | StoredTally | Win
     match message:
         case CaseTally():
             docket.enter(f"{message.rule_id}@{message.revision}", _case(message))
-        case WindowTally():
-            docket.told(message.window_id, Status.BREACHED)
+        case WindowTally() if (window := _window(docket, message)) is not None:
+            docket.told(window)
         case StoredTally() if message.partition != partition:
             first = date(message.year, 1, 1)
             days = [first + timedelta(days=day - 1) for day in message.days]
@@ -109,9 +122,36 @@ def enter(docket: Docket, partition: int, message: CaseTally | StoredTally | Win
             docket.look_at(message.controller_id)
 
 
+def _window(docket: Docket, message: WindowTally) -> Window | None:
+    """The window that was told of; None where its rule is of another book."""
+    rule = docket.duty(message.rule_id, message.revision)
+    if not isinstance(rule, WindowRule):
+        return None
+    field = FIELDS.get(rule.key)
+    value = message.controller_id if field is None else getattr(message, field)
+    first, last = window_of(rule, micros(message.occurred_at))
+    status = Status.BREACHED if message.undone is None else Status.VOID
+    return Window(rule, message.window_id, status, message.controller_id, f"{rule.key}/{value}", first, last)
+
+
 def remember(docket: Docket, message: ObligationMessage) -> None:
-    """Learn that the state of a duty was said."""
-    docket.told(message.obligation_id, Status(message.status))
+    """Learn that the state of a duty was said; of one of another book nothing is asked."""
+    rule = docket.duty(message.rule_id, message.revision)
+    if not isinstance(rule, DeadlineRule):
+        return
+    parts = {"controller": message.controller_id} | {part: getattr(message, FIELDS[part]) for part in FIELDS}
+    docket.told(
+        Obligation(
+            rule,
+            message.obligation_id,
+            Status(message.status),
+            parts,
+            message.opened_by,
+            micros(message.opened_at),
+            micros(message.due_at),
+            message.fulfilled_by,
+        )
+    )
 
 
 def _case(message: CaseTally) -> Happening:

@@ -4,8 +4,9 @@ Rules:
 1. One docket a partition; it lives in the judging thread beside the views it looks at, and dies with the assignment.
 2. A docket is rebuilt from the logs: what cases were entered and what was said before. Until both are read to the ends
    that they had, nothing is said.
-3. First the violation, then the memory of it: a crash in between says it again, byte for byte, under the same id.
-4. Time is the broker's: nothing is said to be missing by an instant up to which not everything here was judged. What
+3. What late records and cases undo is taken back, as `streams.core.docket` says.
+4. First the violation, then the memory of it: a crash in between says it again, byte for byte, under the same id.
+5. Time is the broker's: nothing is said to be missing by an instant up to which not everything here was judged. What
    another worker has not judged yet is not waited for; a case that it enters later may contest a breach.
 """
 
@@ -24,7 +25,8 @@ from schemas.contract import ContractError
 from schemas.tally import TALLY
 from schemas.topics import TopicName
 from schemas.verdict import OBLIGATION
-from streams.core.docket import Docket, Standing
+from streams.core.docket import Docket
+from streams.core.holder import Standing
 from streams.core.obligation import Obligation, Status
 from streams.core.partition import partition_of
 from streams.core.violation import violation_of
@@ -178,7 +180,7 @@ class Duties:
             views = self._views.of(owned)
             assert views is not None, "a docket is opened for a partition whose persons are known"
             mine = partial(self._owns, owned)
-            self._dockets[owned] = Docket(self._rulebook, views.registry, views.histories, mine)
+            self._dockets[owned] = Docket(self._rulebook, views.registry, views.histories, mine, views.arrivals)
 
     def _owns(self, owned: int, controller_id: str) -> bool:
         return partition_of(controller_id, self._count) == owned
@@ -210,7 +212,9 @@ class Duties:
         if docket is None:
             return [], [], False
         found = docket.settle(until, HOLDERS_MAX)
-        tallies = list(stored_tallies(docket, owned, self._names, self._count))
+        # A count that is still being made would take back what a whole one has said.
+        whole = not docket.counting
+        tallies = list(stored_tallies(docket, owned, self._names, self._count)) if whole else []
         return found, tallies, docket.busy
 
     def _record(self, found: Sequence[Standing]) -> None:
@@ -218,10 +222,9 @@ class Duties:
         for standing in found:
             if isinstance(standing, Obligation):
                 self._recorder.obligation(standing.rule, standing.status.value)
-            if standing.status is Status.BREACHED:
-                breach = violation_of(standing)
-                self._recorder.violation(standing.rule)
-                self._recorder.site_violations(breach.controller_id, breach.site_id, standing.rule)
+            if standing.status is Status.BREACHED or standing.undone is not None:
+                first = standing.undone is None and not standing.again
+                self._recorder.told(standing.rule, violation_of(standing), first=first)
 
     def _gauge(self) -> None:
         """Tell of how many duties and windows nothing can be said, and why."""

@@ -120,9 +120,9 @@ INSTRUMENTS = gauge(
 OBLIGATIONS = counter(
     "obligations",
     "duties",
-    "Duties that were opened, fulfilled in time, or breached, as written to the log of duties.",
+    "Duties that were opened, fulfilled in time, breached, or void after all, as written to the log of duties.",
     RULE_ID,
-    Label("status", ("open", "fulfilled", "breached"), "closed"),
+    Label("status", ("open", "fulfilled", "breached", "void"), "closed"),
 )
 DUTIES_UNDETERMINED = gauge(
     "duties_undetermined",

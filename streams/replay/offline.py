@@ -24,9 +24,10 @@ from schemas.subject import SUBJECT
 from streams.core.blind_spot import BlindSpots
 from streams.core.case import Views, assemble
 from streams.core.decode import Decoded, decode, decode_encounters
-from streams.core.docket import Docket, Standing
+from streams.core.docket import Docket
 from streams.core.entry import entries
 from streams.core.facts import CaseKind
+from streams.core.holder import Standing
 from streams.core.instant import micros, moment_of
 from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.obligation import Status

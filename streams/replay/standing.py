@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from streams.core.docket import Docket
-from streams.core.docket import Standing as Pending
+from streams.core.holder import Standing as Pending
 from streams.core.instant import SECOND, moment_of
 from streams.core.judge import Outcome
 from streams.core.obligation import Status

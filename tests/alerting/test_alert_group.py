@@ -56,6 +56,15 @@ def picture(groups: AlertGroups) -> dict[GroupKey, Any]:
     return {group.key: (+group.counts, group.first_at, set(group.happenings)) for group in groups}
 
 
+def test_what_is_taken_back_of_an_older_version_takes_nothing_back_of_the_newer_one() -> None:
+    newer = a_violation(1, event_version=2, cause="event")
+    taken_back = a_violation(1, status="retracted", cause="event")
+    moved, _ = folded([a_violation(1), taken_back, newer])
+    crossed, changes = folded([newer, a_violation(1), taken_back])
+    assert [+group.counts for group in crossed] == [+group.counts for group in moved] == [Counter(open=1)]
+    assert len(changes) == 1
+
+
 def counts(groups: AlertGroups) -> dict[GroupKey, Counter[str]]:
     return {group.key: +group.counts for group in groups}
 

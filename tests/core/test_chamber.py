@@ -7,7 +7,7 @@ from typing import Any
 
 from rule_texts import a_pack, a_rule
 from settled_world import PEOPLE, a_feed, a_match, a_settled_world, registry_record, subject_record, text_at, tick
-from shuffled_log import Court, Logged, frame
+from shuffled_log import Court, Logged, final, frame
 from streams.core.chamber import Chamber
 from streams.core.instant import NEVER, SECOND
 from streams.core.rulebook import Rulebook, load
@@ -123,7 +123,7 @@ def test_a_version_that_lies_elsewhere_takes_back_what_was_told_here_once() -> N
     court.tell([at(0, a_match())])
     key = next(iter(court.chambers[0].told._by_event))
     for version in (1, 2, 2):
-        court.folded.take(court.chambers[0].supersede(key, version))
+        court.benches[0].take(court.chambers[0].supersede(key, version))
     assert said(court) == [("open", "judged"), ("retracted", "event")]
 
 
@@ -144,7 +144,7 @@ def test_a_takeover_tells_only_what_is_not_on_the_log_and_counts_the_rest_as_rep
     opinion = chamber.enter(frame([at(0, a_match())]), due=-NEVER, heard=-NEVER, cause="reconciled")
     assert (opinion.said, opinion.repeats) == ([], 1)
     other = load([("law.yaml", a_pack(a_rule("test.r9.other", condition="NOT consent_in_force")))])
-    deaf = Chamber(other, after.views[0], span=SECOND, bytes_max=1)
+    deaf = Chamber(other, after.views, span=SECOND, bytes_max=1)
     deaf.learn(before.folded.said[0])
     assert not deaf.told, "of a rule that is not loaded nothing can be compared"
 
@@ -197,3 +197,16 @@ def test_many_small_batches_are_gathered_and_can_be_corrected_all_the_same() -> 
     court.tell([at(1, consent())])
     court.look()
     assert sum(each.status == "retracted" for each in court.folded.said) == 40
+
+
+def test_an_event_that_moves_to_a_device_of_another_partition_stands_as_its_newest_version_says() -> None:
+    here, there = "gate-3", "gate-4"
+    zones = [at(EARLY, registry_record("device", each, zone="toilet")) for each in (here, there)]
+    stranger = a_match(subject_ref=None, comparison_decision="non_match", device_id=there)
+    moved = stranger.model_copy(update={"device_id": here, "event_version": 2, "previous_key": there})
+    wanted = final(ZONES, [*without_consent(), *zones, at(0, moved)])
+    for events in ((stranger, moved), (moved, stranger)):
+        court = a_court(ZONES, [*without_consent(), *zones], partitions=2)
+        for each in events:
+            court.tell([at(0, each)])
+        assert court.end() == wanted != {}

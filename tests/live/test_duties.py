@@ -94,7 +94,7 @@ def said(worker: LiveWorker, status: str, count: int) -> None:
     )
 
 
-def test_a_deadline_is_said_without_any_event_and_only_once(estate: SmallEstate) -> None:
+def test_a_deadline_is_said_without_any_event_and_once_and_what_comes_late_contests_it(estate: SmallEstate) -> None:
     rules(estate, ERASURE)
     requests = [about("erasure_request", person, "2026-03-01T09:00:00Z") for person in PERSONS[:4]]
     in_time = about("deletion", PERSONS[0], "2026-03-16T23:59:59.999999Z", artefacts=["reference"])
@@ -115,8 +115,15 @@ def test_a_deadline_is_said_without_any_event_and_only_once(estate: SmallEstate)
     again.ready()
     estate.send(about("erasure_request", PERSONS[5], "2026-04-01T09:00:00Z"))
     said(again, "breached", 1)
-    assert again.stop() == 0
     assert sorted(each["subject_ref"] for each in broken(estate)) == [*PERSONS[1:4], PERSONS[5]]
+
+    estate.send(about("deletion", PERSONS[3], "2026-03-10T09:00:00Z", artefacts=["reference"]))
+    said(again, "fulfilled", 1)
+    assert total(again.metrics(), "consentinel_contested_total", rule_id="test.erasure") == 1
+    assert again.stop() == 0
+    first, last = [each for each in broken(estate) if each["subject_ref"] == PERSONS[3]]
+    assert (first["status"], last["status"], last["cause"]) == ("open", "contested", "record")
+    assert last["changed_by"] == [f"deletion-{PERSONS[3]}-2026-03-10"], "it came eight months after its feed vouched"
 
 
 def test_nothing_is_said_to_be_missing_while_its_feed_is_behind(estate: SmallEstate) -> None:

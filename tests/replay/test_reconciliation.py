@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,9 @@ from streams.errors import InputError
 from streams.replay.answer import read_answer
 from streams.replay.reconciliation import Correction, Reconciliation, Status, check_whole, reconcile
 from streams.replay.violation_log import ViolationLog
+
+if TYPE_CHECKING:
+    from streams.live.run import LogRecord
 
 PARTITIONS = 3
 STATUSES = (None, "open", "contested", "retracted", "excused")
@@ -49,6 +53,18 @@ def folded(log: ViolationLog, found: Any) -> ViolationLog:
     after = a_log(*log.last.values(), *(each.violation for each in found.corrections))
     after.partitions |= {each.violation.violation_id: each.partition for each in found.corrections}
     return after
+
+
+def test_the_log_is_folded_by_the_highest_version_of_the_event_on_whatever_partition_it_stands() -> None:
+    verdict = a_verdict("a")
+    newer = of(verdict, "open").model_copy(update={"event_version": 2})
+    said = [(0, newer), (1, of(verdict, "open")), (1, of(verdict, "retracted"))]
+    for order in (said, said[1:] + said[:1]):
+        log = ViolationLog("violations", PARTITIONS, lambda _: True)
+        for partition, each in order:
+            log.take("violations", partition, [cast("LogRecord", SimpleNamespace(value=each.to_json()))])
+        assert log.last[newer.violation_id] == newer
+        assert log.partitions[newer.violation_id] == 0
 
 
 @pytest.mark.parametrize(("was", "outcome"), list(product(STATUSES, OUTCOMES)))

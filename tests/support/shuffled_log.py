@@ -3,13 +3,16 @@
 Rules:
 1. When the broker took something is a part of it: telling the same log in another order changes no time.
 2. What must be left at the end is said by the pure core from everything at once, by the highest version of each event.
-3. What is said is folded as a consumer folds it: the last message of each violation counts.
+3. What is said is folded as a consumer folds it: the last message about the highest version of the event counts.
+4. A crash leaves the logs and nothing else, and perhaps not all that was being said; whoever takes over has no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -69,18 +72,16 @@ def frame(events: Sequence[Logged]) -> pl.DataFrame:
     )
 
 
-@dataclass
 class Folded:
-    """What was said so far."""
+    """What was said, in order, and the last word on each violation."""
 
-    messages: dict[str, Violation] = field(default_factory=dict)
-    said: list[Violation] = field(default_factory=list)
-
-    def take(self, opinion: Opinion) -> None:
-        """Take in what a chamber said."""
-        for each in opinion.said:
-            self.messages[each.message.violation_id] = each.message
-            self.said.append(each.message)
+    def __init__(self, said: Sequence[Violation]) -> None:
+        self.said = said
+        self.messages: dict[str, Violation] = {}
+        for each in said:
+            known = self.messages.get(each.violation_id)
+            if known is None or not each.is_of_an_older_version(known):
+                self.messages[each.violation_id] = each
 
     def verdicts(self) -> dict[str, bytes]:
         """The violations that stand, each as a first judgement writes it."""
@@ -92,44 +93,132 @@ def plain(message: Violation) -> bytes:
     return message.model_copy(update=dict(NEW)).to_json()
 
 
+class Note(NamedTuple):
+    """What tells a partition that a newer version of an event lies elsewhere."""
+
+    key: EventKey
+    version: int
+
+
+@dataclass
+class Bench:
+    """One partition: its chamber, its log, what was said of it, and up to where the group has committed."""
+
+    chamber: Chamber
+    log: list[Logged | Note] = field(default_factory=list)
+    said: list[Violation] = field(default_factory=list)
+    committed: int = 0
+    before: tuple[int, int] = (0, 0)
+    """How much was said, and what was committed, when the last thing began: of a crash in it no more may be left."""
+
+    def take(self, opinion: Opinion) -> None:
+        """Write what a chamber said, and commit below the earliest case that it holds."""
+        self.before = (len(self.said), self.committed)
+        self.said += [each.message for each in opinion.said]
+        held = self.chamber.earliest_held()
+        self.committed = len(self.log) if held is None else held[0]
+
+
 class Court:
     """Chambers of one or several partitions over one world; everything is heard at once."""
 
     def __init__(self, rulebook: Rulebook, partitions: int = 1, *, span: int = HOUR, bytes_max: int = 2**30) -> None:
-        self.views = [Views()]
-        self.views += [self.views[0].beside(self.views[0].histories) for _ in range(partitions - 1)]
-        self.chambers = [Chamber(rulebook, each, span=span, bytes_max=bytes_max) for each in self.views]
-        self.folded = Folded()
+        self._new_chamber = partial(Chamber, rulebook, span=span, bytes_max=bytes_max)
+        self._records: list[Logged] = []
+        self.views = Views()
+        self.benches = [Bench(chamber) for chamber in self._chambers(partitions)]
         self.heard = -NEVER
+
+    def _chambers(self, partitions: int) -> list[Chamber]:
+        others = [self.views.beside(self.views.histories) for _ in range(partitions - 1)]
+        return [self._new_chamber(each) for each in (self.views, *others)]
+
+    @property
+    def chambers(self) -> list[Chamber]:
+        """The chambers of all partitions."""
+        return [bench.chamber for bench in self.benches]
+
+    @property
+    def folded(self) -> Folded:
+        """What was said of all partitions, folded as a consumer does."""
+        return Folded([each for bench in self.benches for each in bench.said])
 
     def tell(self, logged: Sequence[Logged], *, hold: int = 0) -> None:
         """Take records in, and judge events in one batch a partition."""
         by_home: dict[int, list[Logged]] = {}
         for each in logged:
             if isinstance(each.message, RegistryRecord | SubjectRecord):
-                apply(self.views[0], each, self.chambers)
+                self._records.append(each)
+                apply(self.views, each, self.chambers)
             else:
                 by_home.setdefault(self._home(each.message.key), []).append(each)
                 self.heard = max(self.heard, each.recorded_at)
         for home, events in by_home.items():
-            last = max(each.recorded_at for each in events)
-            self.folded.take(self.chambers[home].enter(frame(events), due=last + hold, heard=self.heard))
+            self._enter(self.benches[home], events, max(each.recorded_at for each in events) + hold)
             for each in events:
                 before = each.message.previous_key
                 if before is not None and self._home(before) != home:
                     event = each.message
-                    key = EventKey(event.controller_id, event.event_id)
-                    self.folded.take(self.chambers[self._home(before)].supersede(key, event.event_version))
+                    note = Note(EventKey(event.controller_id, event.event_id), event.event_version)
+                    self._heed(self.benches[self._home(before)], note)
+
+    def _enter(self, bench: Bench, events: Sequence[Logged], due: int) -> None:
+        first = len(bench.log)
+        bench.log += events
+        bench.take(bench.chamber.enter(frame(events), due=due, heard=self.heard, first_offset=first))
+
+    @staticmethod
+    def _heed(bench: Bench, note: Note) -> None:
+        bench.log.append(note)
+        bench.take(bench.chamber.supersede(note.key, note.version))
 
     def _home(self, key: str) -> int:
-        return partition_of(key, len(self.chambers))
+        return partition_of(key, len(self.benches))
+
+    def crash(self, chance: random.Random, *, hold: int = 0) -> None:
+        """Let the worker die, perhaps with its last words unsaid, and another one take over from the logs alone.
+
+        As in `streams.live.pipeline`: it reads the records, recalls what was said and what was judged up to the
+        committed offsets, and begins after them.
+        """
+        self.views = Views()
+        for each in self._records:
+            apply(self.views, each)
+        for bench, chamber in zip(self.benches, self._chambers(len(self.benches)), strict=True):
+            bench.chamber = chamber
+            if chance.random() < 0.5:
+                said, bench.committed = bench.before
+                del bench.said[chance.randint(said, len(bench.said)) :]
+            for message in bench.said:
+                chamber.learn(message)
+            chamber.log_until = self.heard
+            log, bench.log = bench.log, []
+            self._recall(bench, log[: bench.committed], chance)
+            for stretch in _stretches(log[bench.committed :], chance):
+                if isinstance(stretch, Note):
+                    self._heed(bench, stretch)
+                else:
+                    self._enter(bench, stretch, max(each.recorded_at for each in stretch) + hold)
+
+    @staticmethod
+    def _recall(bench: Bench, log: Sequence[Logged | Note], chance: random.Random) -> None:
+        for stretch in _stretches(log, chance):
+            first = len(bench.log)
+            if isinstance(stretch, Note):
+                bench.log.append(stretch)
+                bench.take(bench.chamber.supersede(stretch.key, stretch.version))
+                continue
+            bench.log += stretch
+            bench.take(
+                bench.chamber.enter(frame(stretch), due=-NEVER, heard=-NEVER, first_offset=first, cause="reconciled")
+            )
 
     def look(self) -> None:
         """Look at what was touched, until nothing is left."""
-        for chamber in self.chambers:
-            self.folded.take(chamber.look(self.heard))
-            while chamber.busy:
-                self.folded.take(chamber.look(self.heard))
+        for bench in self.benches:
+            bench.take(bench.chamber.look(self.heard))
+            while bench.chamber.busy:
+                bench.take(bench.chamber.look(self.heard))
 
     def end(self) -> dict[str, bytes]:
         """Hear everything out; gives the violations that stand."""
@@ -137,6 +226,21 @@ class Court:
         self.look()
         assert not any(chamber.held_cases for chamber in self.chambers)
         return self.folded.verdicts()
+
+
+def _stretches(log: Sequence[Logged | Note], chance: random.Random) -> Iterator[list[Logged] | Note]:
+    """A log in batches of any length, and each note for itself."""
+    batch: list[Logged] = []
+    for each in log:
+        if batch and (isinstance(each, Note) or chance.random() < 0.1):
+            yield batch
+            batch = []
+        if isinstance(each, Note):
+            yield each
+        else:
+            batch.append(each)
+    if batch:
+        yield batch
 
 
 def final(rulebook: Rulebook, logged: Iterable[Logged]) -> Mapping[str, bytes]:
