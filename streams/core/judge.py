@@ -18,24 +18,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache, reduce
-from operator import and_
+from operator import or_
 from typing import NamedTuple
 
 import polars as pl
 
-from streams.core.columns import Lists, incomplete, to_polars
+from streams.core.columns import Lists, incomplete
 from streams.core.condition import FactType
 from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
-from streams.core.instant import NEVER, micros
 from streams.core.interpreter import interpret
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
+from streams.core.scope import Reach, applies_to_row, places_of, reach_of, scope_of, span_of
+from streams.core.truth import Parts, Truths
 
 
 class Outcome(IntEnum):
     """What one rule says of one case."""
 
-    NOT_APPLICABLE = 0
+    NOT_APPLICABLE = 0  # these two as `Reach.holds` counts them
     CLEAR = 1
     UNDETERMINED = 2
     EXCUSED = 3
@@ -136,30 +137,106 @@ def _judge_apart(cases: pl.DataFrame, kind: CaseKind, rules: Sequence[Rule]) -> 
 def _outcomes(cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     """One column of outcomes a rule.
 
-    Whether a rule applies is worked out once for all rules of the same scope; a scope that holds everywhere costs its
-    rules nothing more, one that holds nowhere saves them: most estates lie in one jurisdiction.
+    Whether a rule applies is worked out once for all rules of the same scope, and what several rules ask is answered
+    once. Most rules find nothing in most batches: where one is nowhere TRUE or unknown, its scope alone is its column.
     """
-    span = _span(cases)
-    scopes = {rule: _scope(rule, span) for rule in rules}
-    names = {scope: f"scope {number}" for number, scope in enumerate(dict.fromkeys(scopes.values()))}
-    masks = cases.select([_applies(scope).alias(name) for scope, name in names.items()])
-    everywhere = {scope for scope, name in names.items() if masks[name].all(ignore_nulls=False)}
-    nowhere = {scope for scope, name in names.items() if masks[name].any(ignore_nulls=False) is False} - everywhere
-    lists = _lists(cases)
-    judged = [
-        _judged(rule, lists) if scope in everywhere else _masked(rule, names[scope], lists)
-        for rule, scope in scopes.items()
-        if scope not in nowhere
-    ]
-    rest = [_constant(rule, Outcome.NOT_APPLICABLE, cases.height) for rule, scope in scopes.items() if scope in nowhere]
-    # A frame without columns has no height, so nothing can be put beside it.
-    outcomes = cases.hstack(masks).select(judged).hstack(rest) if judged else pl.DataFrame(rest)
-    return _with_instruments(outcomes.select([rule.column for rule in rules]), cases, rules)
+    if not rules:
+        return pl.DataFrame()
+    parts, asked = _plan(tuple(rules), _lists(cases))
+    span = span_of(cases)
+    scopes = {rule: scope_of(rule, span) for rule in rules}
+    places = places_of(cases)
+    reaches = reach_of(cases, dict.fromkeys(scopes.values()), places)
+    reach = {rule: reaches[scope] for rule, scope in scopes.items()}
+    asking = [each for each in asked if not reach[each.rule].nowhere]
+    truths = Truths(
+        parts,
+        cases,
+        places,
+        ((number, reach[each.rule].places) for each in asking for number in (each.breach, *each.excuses)),
+    )
+    truths.ask(each.breach for each in asking)
+    columns = {each.rule: _quiet(truths, each, reach[each.rule]) for each in asked}
+    loud = [each for each in asked if columns[each.rule] is None]
+    truths.ask(excuse for each in loud for excuse in each.excuses)
+    terms = pl.DataFrame([column for each in loud for column in _terms(truths, each, reach[each.rule])])
+    told = terms.select([_told(each.rule, masked=reach[each.rule].applies is not None) for each in loud])
+    outcomes = [told[rule.column] if quiet is None else quiet.alias(rule.column) for rule, quiet in columns.items()]
+    return _with_instruments(pl.DataFrame(outcomes), cases, rules)
+
+
+class Asked(NamedTuple):
+    """What a rule asks, by the numbers of the parts of conditions."""
+
+    rule: Rule
+    breach: int
+    excuses: tuple[int, ...]
+
+
+@lru_cache(maxsize=256)
+def _plan(rules: tuple[Rule, ...], lists: Lists) -> tuple[Parts, tuple[Asked, ...]]:
+    """The conditions of rules taken apart, and which part is whose; kept, since it is the same for every batch."""
+    parts = Parts(lists)
+    asked = []
+    for rule in rules:
+        excuses = tuple(parts.number(excuse.condition.root) for excuse in rule.excuses)
+        asked.append(Asked(rule, parts.number(rule.condition.root), excuses))
+    return parts, tuple(asked)
+
+
+def _quiet(truths: Truths, asked: Asked, reach: Reach) -> pl.Series | None:
+    """The outcomes of a rule that finds nothing: clear where it applies; None where it may find something."""
+    if reach.holds is None or reach.nowhere:
+        return reach.holds
+    breach = truths.of(asked.breach)
+    found = breach if reach.applies is None else breach & reach.applies
+    return reach.holds if found.any(ignore_nulls=False) is False else None
+
+
+def _terms(truths: Truths, asked: Asked, reach: Reach) -> Iterator[pl.Series]:
+    """The columns from which `_told` makes the outcomes of a rule."""
+    column = asked.rule.column
+    yield truths.of(asked.breach).alias(f"breach {column}")
+    if asked.excuses:
+        yield reduce(or_, [truths.of(each) for each in asked.excuses]).alias(f"excused {column}")
+    if reach.applies is not None:
+        yield reach.applies.alias(f"applies {column}")
+
+
+@lru_cache(maxsize=4_096)
+def _told(rule: Rule, *, masked: bool) -> pl.Expr:
+    """The outcomes of a rule; `masked` where it does not apply to all rows."""
+    breach = pl.col(f"breach {rule.column}")
+    worth = Outcome.VIOLATION.value - Outcome.CLEAR.value
+    said = breach.cast(pl.UInt8) * worth + Outcome.CLEAR.value
+    said = said.fill_null(Outcome.UNDETERMINED.value).cast(pl.UInt8)
+    if rule.excuses:
+        excused = pl.col(f"excused {rule.column}")
+        said = (
+            pl.when(breach & excused)
+            .then(_code(Outcome.EXCUSED))
+            .when(breach & excused.is_null())
+            .then(_code(Outcome.UNDETERMINED))
+            .otherwise(said)
+        )
+    if masked:
+        applies = pl.col(f"applies {rule.column}")
+        said = (
+            pl.when(~applies)
+            .then(_code(Outcome.NOT_APPLICABLE))
+            .when(applies.is_null())
+            .then(_code(Outcome.UNDETERMINED))
+            .otherwise(said)
+        )
+    return said.alias(rule.column)
 
 
 def _with_instruments(outcomes: pl.DataFrame, cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     """The outcomes with the violations excused that exception records cover: a rare thing, so its columns are rare."""
     if "excused_rules" not in cases.columns:
+        return outcomes
+    lengths = cases.select(pl.col("perhaps_excused_rules", "excused_rules").list.len().max())
+    if not any(lengths.row(0)):
         return outcomes
     changed = outcomes
     for column, outcome in (("perhaps_excused_rules", Outcome.UNDETERMINED), ("excused_rules", Outcome.EXCUSED)):
@@ -183,92 +260,8 @@ def _constant(rule: Rule, outcome: Outcome, height: int) -> pl.Series:
     return pl.repeat(outcome.value, height, dtype=pl.UInt8, eager=True).alias(rule.column)
 
 
-def _span(cases: pl.DataFrame) -> tuple[int, int]:
-    if cases.is_empty():
-        return 0, 0
-    ends = cases.select(
-        pl.col("occurred_at").dt.epoch("us").min().alias("first"),
-        pl.col("occurred_at").dt.epoch("us").max().alias("last"),
-    )
-    first, last = ends.row(0)
-    return first, last
-
-
-@lru_cache(maxsize=4_096)
-def _judged(rule: Rule, lists: Lists) -> pl.Expr:
-    """The outcome of a rule where it applies; kept, since building sixty of them costs more than computing them."""
-    breach = to_polars(rule.condition.root, lists)
-    worth = Outcome.VIOLATION.value - Outcome.CLEAR.value
-    said = breach.cast(pl.UInt8) * worth + Outcome.CLEAR.value
-    said = said.fill_null(Outcome.UNDETERMINED.value).cast(pl.UInt8)
-    if rule.excuses:
-        excused = pl.any_horizontal(to_polars(excuse.condition.root, lists) for excuse in rule.excuses)
-        said = (
-            pl.when(breach & excused)
-            .then(_code(Outcome.EXCUSED))
-            .when(breach & excused.is_null())
-            .then(_code(Outcome.UNDETERMINED))
-            .otherwise(said)
-        )
-    return said.alias(rule.column)
-
-
-@lru_cache(maxsize=4_096)
-def _masked(rule: Rule, mask: str, lists: Lists) -> pl.Expr:
-    """The outcome of a rule that applies to some rows only, as the column `mask` says."""
-    applies = pl.col(mask)
-    return (
-        pl.when(~applies)
-        .then(_code(Outcome.NOT_APPLICABLE))
-        .when(applies.is_null())
-        .then(_code(Outcome.UNDETERMINED))
-        .otherwise(_judged(rule, lists))
-        .alias(rule.column)
-    )
-
-
 def _code(outcome: Outcome) -> pl.Expr:
     return pl.lit(outcome.value, dtype=pl.UInt8)
-
-
-class Scope(NamedTuple):
-    """To what a rule applies; the bounds of time are None where they do not cut the batch."""
-
-    judges: str
-    jurisdictions: tuple[str, ...]
-    controller_types: tuple[str, ...]
-    from_instant: int | None
-    until_instant: int | None
-
-
-def _scope(rule: Rule, span: tuple[int, int]) -> Scope:
-    return Scope(
-        rule.judges if rule.judges in ("probe", "subject") else "",
-        rule.jurisdictions,
-        rule.controller_types,
-        rule.from_instant if rule.from_instant > span[0] else None,
-        rule.until_instant if rule.until_instant <= span[1] else None,
-    )
-
-
-def _applies(scope: Scope) -> pl.Expr:
-    """Whether a scope holds a row."""
-    instant = pl.col("occurred_at").dt.epoch("us")
-    parts: list[pl.Expr] = [instant.is_not_null()]
-    if scope.from_instant is not None:
-        parts.append(instant >= scope.from_instant)
-    if scope.until_instant is not None:
-        parts.append(instant < scope.until_instant)
-    if scope.judges == "probe":
-        parts.append(pl.col("rank") == 0)
-    if scope.judges == "subject":
-        parts.append(~pl.col("stranger"))
-    if scope.controller_types:
-        parts.append(pl.col("controller_type").is_in(list(scope.controller_types)))
-    if scope.jurisdictions:
-        held = [pl.col("jurisdictions").list.contains(each) for each in scope.jurisdictions]
-        parts.append(pl.any_horizontal(held) if len(held) > 1 else held[0])
-    return reduce(and_, parts)
 
 
 SELECTORS = {"controller_types": "controller_type", "jurisdictions": "jurisdictions"}
@@ -326,7 +319,7 @@ def _fact_reason(name: str) -> pl.Expr:
 
 def judge_row(rule: Rule, row: Mapping[str, object]) -> Outcome:
     """What one rule says of one case, by the interpreter: the oracle of `judge`."""
-    applies = _applies_row(rule, row)
+    applies = applies_to_row(rule, row)
     if applies is False:
         return Outcome.NOT_APPLICABLE
     breach = interpret(rule.condition.root, row)
@@ -348,20 +341,3 @@ def _by_instrument_row(rule: Rule, row: Mapping[str, object]) -> Outcome:
     if rule.excusable and rule.id in excused:  # type: ignore[operator]  # the contract of a case row
         return Outcome.EXCUSED
     return Outcome.UNDETERMINED if rule.excusable and rule.id in perhaps else Outcome.VIOLATION  # type: ignore[operator]
-
-
-def _applies_row(rule: Rule, row: Mapping[str, object]) -> bool | None:
-    instant = micros(row["occurred_at"])  # type: ignore[arg-type]  # the contract of a case row
-    parts: list[bool | None] = [rule.from_instant <= instant < min(rule.until_instant, NEVER)]
-    if rule.judges == "probe":
-        parts.append(row["rank"] == 0)
-    if rule.judges == "subject":
-        stranger = row["stranger"]
-        parts.append(None if stranger is None else not stranger)
-    if rule.controller_types:
-        held = row["controller_type"]
-        parts.append(None if held is None else held in rule.controller_types)
-    if rule.jurisdictions:
-        where = row["jurisdictions"]
-        parts.append(None if where is None else bool(set(rule.jurisdictions) & set(where)))  # type: ignore[call-overload]
-    return False if False in parts else None if None in parts else True
