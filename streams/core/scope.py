@@ -79,9 +79,9 @@ def places_of(cases: pl.DataFrame) -> Places:
     marked = marked.select(pl.col("first").min().over(keys) if keys else pl.col("first") * 0)
     of_row = marked["first"].rank("dense") - 1
     found = marked["first"].value_counts().sort("first")
-    rows = cases[found["first"]]
-    where = rows["jurisdictions"].to_list() if "jurisdictions" in keys else [None] * rows.height
-    types = rows["controller_type"].to_list() if "controller_type" in keys else [None] * rows.height
+    rows = cases.select(keys)[found["first"]]
+    where = rows["jurisdictions"].to_list() if "jurisdictions" in keys else [None] * found.height
+    types = rows["controller_type"].to_list() if "controller_type" in keys else [None] * found.height
     held = [None if each is None else frozenset(each) for each in where]
     return Places(of_row, tuple(zip(held, types, strict=True)), tuple(found["count"].to_list()))
 
@@ -104,10 +104,13 @@ def _reach(height: int, scope: Scope, places: Places, rows: Sequence[pl.Series])
     if not reached:
         zeros = pl.repeat(0, height, dtype=pl.UInt8, eager=True)
         return Reach(zeros.cast(pl.Boolean), zeros, height > 0, reached)
-    there = None if all(held) else pl.Series(held, dtype=pl.Boolean)[places.of_row]
-    if there is None and not rows:
+    if all(held) and not rows:
         return Reach(None, pl.repeat(1, height, dtype=pl.UInt8, eager=True), nowhere=False, places=reached)
-    applies = reduce(and_, [*([] if there is None else [there]), *rows])
+    there = pl.Series(held, dtype=pl.Boolean)[places.of_row]
+    if not rows:
+        holds = None if None in held else pl.Series(held, dtype=pl.UInt8)[places.of_row]
+        return Reach(there, holds, nowhere=False, places=reached)
+    applies = reduce(and_, rows, there)
     holds = None if applies.null_count() else applies.cast(pl.UInt8)
     return Reach(applies, holds, applies.any(ignore_nulls=False) is False, reached)
 
