@@ -33,10 +33,11 @@ def rules_list(files: Files = None) -> None:
     """List every rule with its level, its standing and its citation."""
     book = rulebook(files or [])
     table = Table("rule", "level", "standing", "citation", box=None)
-    for rule in book.every():
-        table.add_row(rule.id, rule.level, rule.standing, rule.citation)
+    for rule in book.written():
+        table.add_row(rule.id, rule.level, "off" if rule.off else rule.standing, rule.citation)
     show(table)
-    print(f"{len(book.every())} rules in {len(book.packs)} packs, rulebook {book.digest[:12]}")
+    off = f", {len(book.off)} more off" if book.off else ""
+    print(f"{len(book.every())} rules in {len(book.packs)} packs{off}, rulebook {book.digest[:12]}")
 
 
 @rules.command("check")
@@ -53,8 +54,8 @@ def rules_test(
 ) -> None:
     """Run the tests inside the rules; exit code 1 where one fails or a rule lacks a shape of case."""
     book = rulebook(files or [])
-    failed = list(failures(book.every()))
-    said = {"rules": len(book.every()), "cases": count(book.every()), "failed": len(failed)}
+    failed = list(failures(book.written()))
+    said = {"rules": len(book.written()), "cases": count(book.written()), "failed": len(failed)}
     for each in failed:
         say(str(each))
     print(json.dumps(said) if as_json else f"{said['rules']} rules, {said['cases']} cases, {said['failed']} failed")
@@ -67,7 +68,7 @@ def rules_show(
     files: Files = None,
 ) -> None:
     """Show what a rule says, every revision of it: law, dates, condition, limits and cases."""
-    rules_of = rulebook(files or []).every()
+    rules_of = rulebook(files or []).written()
     found = [rule for rule in rules_of if rule.id == rule_id]
     if not found:
         near = get_close_matches(rule_id, [rule.id for rule in rules_of], n=1)
@@ -82,14 +83,14 @@ def rules_lock(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 where it is not in step.")] = False,
 ) -> None:
     """Lock the fingerprint of each new revision; exit code 1 where a locked one says something else now."""
-    rules_of = rulebook(files or []).every()
+    rules_of = rulebook(files or []).written()
     file = lock or lock_file(files or [])
     held = from_text(file.read_text("utf-8"), str(file)) if file.exists() else {}
     problems = [*broken(held, rules_of), *(unlocked(held, rules_of) if check else ())]
     for each in {str(each): each for each in problems}:
         say(each)
     if not problems and not check:
-        write_text(file, to_text(lock_of(rules_of)))
+        write_text(file, to_text(lock_of(rules_of, held)))
     print(f"{len(rules_of)} revisions, {len(problems)} problems, {file}")
     raise typer.Exit(FINDINGS if problems else CLEAN)
 

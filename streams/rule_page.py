@@ -30,14 +30,14 @@ def pages(book: Rulebook) -> Mapping[str, str]:
     found = {f"{pack.replace('.', '-')}.md": _pack_page(book, pack) for pack in book.packs}
     lines = ["# The rules, pack by pack", "", HEAD, "", "| pack | rules | cases in them |", "|---|---|---|"]
     for pack in book.packs:
-        rules = [rule for rule in book.every() if rule.pack == pack]
+        rules = [rule for rule in book.written() if rule.pack == pack]
         cases = sum(len(rule.tests) for rule in rules)
         lines.append(f"| [`{pack}`]({pack.replace('.', '-')}.md) | {len(rules)} | {cases} |")
     return found | {INDEX: "\n".join(lines) + "\n"}
 
 
 def _pack_page(book: Rulebook, pack: str) -> str:
-    rules = [rule for rule in book.every() if rule.pack == pack]
+    rules = [rule for rule in book.written() if rule.pack == pack]
     lines = [f"# Rules of the pack {pack}", "", HEAD, "", "| rule | level | kind | standing |", "|---|---|---|---|"]
     lines += [_row(each) for each in rules]
     sections = [f'<a id="{anchor(each)}"></a>\n\n## {each.id}\n\n{section(each)}' for each in rules]
@@ -45,7 +45,11 @@ def _pack_page(book: Rulebook, pack: str) -> str:
 
 
 def _row(rule: AnyRule) -> str:
-    return f"| [`{rule.id}`](#{anchor(rule)}) | {rule.level} | {rule.rule_kind} | {rule.standing} |"
+    return f"| [`{rule.id}`](#{anchor(rule)}) | {rule.level} | {rule.rule_kind} | {_standing(rule)} |"
+
+
+def _standing(rule: AnyRule) -> str:
+    return "off" if rule.off else rule.standing
 
 
 def anchor(rule: AnyRule) -> str:
@@ -59,7 +63,7 @@ def section(rule: AnyRule) -> str:
     runbook, _, place = rule.annotations.runbook.partition("#")
     where = f"[runbook](../{runbook.removeprefix('docs/')}#{place})" if place else f"`{runbook}`"
     lines = [f"**{rule.title}.** {_flat(rule.description)}", "", f"- Law: {_flat(rule.citation)}"]
-    lines.append(f"- In force: {_dates(rule)}; revision {rule.revision}; {rule.standing}; level {rule.level}")
+    lines.append(f"- In force: {_dates(rule)}; revision {rule.revision}; {_standing(rule)}; level {rule.level}")
     lines.append(f"- For: {_everybody(rule)}; a finding is one {rule.per}")
     lines.append(f"- Confidence: {SURE[rule.confidence]}")
     lines += [f"- Cannot see: {_flat(rule.limits)}"] if rule.limits else []

@@ -65,6 +65,7 @@ class Compiler:
             "controller_types": shape.controller_types,
             "from_instant": calendar.start_of(in_force.from_, zone),
             "until_instant": NEVER if in_force.until is None else calendar.start_of(in_force.until, zone),
+            "off": shape.mode == "off",
             "per": shape.per,
             "annotations": shape.annotations,
             "confidence": shape.confidence,

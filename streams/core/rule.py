@@ -70,6 +70,8 @@ class AnyRule:
     limits: str | None
     references: tuple[str, ...] = ()
     timezone: str = "UTC"
+    off: bool = False
+    """Kept in its pack, listed and locked, and judged nowhere."""
     place: Place | None = None
     """Where the rule stands."""
     tests: tuple[PlacedTest, ...] = ()

@@ -4,7 +4,8 @@ Rules:
 1. A fingerprint covers what of a rule can change a verdict or its weight; not its prose, its tests or where it stands.
 2. A revision that is locked keeps its fingerprint. Its end may be set once, because a later revision follows it; an end
    that was set stays.
-3. A locked revision stays in its pack: events of its time are judged by it for ever.
+3. A locked revision stays in its pack: events of its time are judged by it for ever. One that is off stays too, and
+   keeps its fingerprint for the day on which it is switched on again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from streams.core.instant import NEVER
@@ -30,17 +33,26 @@ class Locked(NamedTuple):
 Lock = Mapping[tuple[str, int], Locked]
 
 
-def fingerprint(rule: AnyRule) -> Locked:
-    """The fingerprint of a revision; days of a calendar are data of a library and no wording of ours."""
+def fingerprint(rule: AnyRule, locked: Locked | None = None) -> Locked:
+    """The fingerprint of a revision; days of a calendar are data of a library and no wording of ours.
+
+    One that is off does not say whether it was in force or in shadow: it keeps the one `locked` that fits either.
+    """
+    standings = [rule, replace(rule, standing="what_if")] if rule.off else [rule]
+    found = [_fingerprint(each) for each in standings]
+    return next((each for each in found if locked is not None and each.digest == locked.digest), found[0])
+
+
+def _fingerprint(rule: AnyRule) -> Locked:
     content = {name: value for name, value in canonical(rule).items() if name not in ("calendar", "in_force")}
     text = json.dumps(content | {"from": rule.from_instant}, sort_keys=True, separators=(",", ":"))
     until = None if rule.until_instant >= NEVER else rule.until_instant
     return Locked(hashlib.sha256(text.encode()).hexdigest(), until)
 
 
-def lock_of(rules: Iterable[AnyRule]) -> dict[tuple[str, int], Locked]:
-    """The lock of rules as they are."""
-    return {(rule.id, rule.revision): fingerprint(rule) for rule in rules}
+def lock_of(rules: Iterable[AnyRule], lock: Lock = MappingProxyType({})) -> dict[tuple[str, int], Locked]:
+    """The lock of rules as they are; of one that is off as it was, where `lock` knows it."""
+    return {place: fingerprint(rule, lock.get(place)) for rule in rules for place in [(rule.id, rule.revision)]}
 
 
 def to_text(lock: Lock) -> str:
@@ -74,7 +86,7 @@ def broken(lock: Lock, rules: Iterable[AnyRule]) -> Iterator[RulebookError]:
         if rule is None:
             yield RulebookError(f"{rule_id} revision {revision} is locked and gone: a rule keeps its history")
             continue
-        now = fingerprint(rule)
+        now = fingerprint(rule, locked)
         if now.digest != locked.digest or locked.until not in (None, now.until):
             said = f"{rule_id} says something else than its locked revision {revision}: give it revision {revision + 1}"
             yield RulebookError(said, place=rule.place)
@@ -83,6 +95,7 @@ def broken(lock: Lock, rules: Iterable[AnyRule]) -> Iterator[RulebookError]:
 def unlocked(lock: Lock, rules: Iterable[AnyRule]) -> Iterator[RulebookError]:
     """Every revision of which no lock is there, or whose end is not in it."""
     for rule in rules:
-        if lock.get((rule.id, rule.revision)) != fingerprint(rule):
+        locked = lock.get((rule.id, rule.revision))
+        if locked != fingerprint(rule, locked):
             said = f"{rule.id} revision {rule.revision} is not locked: `consentinel rules lock` locks it"
             yield RulebookError(said, place=rule.place)

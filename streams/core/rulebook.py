@@ -49,6 +49,8 @@ class Rulebook:
     duties: tuple[Duty, ...] = ()
     roles: Mapping[Rule, Role] = field(default_factory=dict)
     """The rules by which cases are entered for duties, and as what."""
+    off: tuple[AnyRule, ...] = ()
+    """What the packs hold and nobody is judged by."""
 
     def of_kind(self, kind: CaseKind) -> tuple[Rule, ...]:
         """The rules that judge one kind of case."""
@@ -70,15 +72,18 @@ class Rulebook:
         return asked_of_subjects(self.duties)
 
     def every(self) -> tuple[AnyRule, ...]:
-        """All rules of every kind, by id and revision."""
+        """All rules of every kind that judge, by id and revision."""
         return tuple(sorted(chain(self.rules, self.duties), key=lambda rule: (rule.id, rule.revision)))
+
+    def written(self) -> tuple[AnyRule, ...]:
+        """All rules that the packs hold, those that are off too, by id and revision."""
+        return tuple(sorted(chain(self.every(), self.off), key=lambda rule: (rule.id, rule.revision)))
 
 
 def load(texts: Iterable[tuple[str, str]]) -> Rulebook:
     """The rulebook of `(file name, text)` pairs; raises `RulebookErrors` with every problem of every file."""
     rules: dict[tuple[str, int], AnyRule] = {}
     packs: dict[str, str] = {}
-    off: set[tuple[str, int]] = set()
     problems: list[RulebookError] = []
     for file, text in texts:
         try:
@@ -102,12 +107,12 @@ def load(texts: Iterable[tuple[str, str]]) -> Rulebook:
                 said = f"rule {rule.id} revision {rule.revision} stands twice"
                 problems.append(RulebookError(said, place=document.place(path)))
             rules[known] = rule
-            if rule_shape.mode == "off":
-                off.add(known)
     problems.extend(_overlaps(rules.values()))
     if problems:
         raise RulebookErrors(tuple(problems))
-    return of_rules([rules[known] for known in sorted(rules) if known not in off], packs)
+    held = [rules[known] for known in sorted(rules)]
+    judging = of_rules([rule for rule in held if not rule.off], packs)
+    return replace(judging, off=tuple(rule for rule in held if rule.off))
 
 
 def _overlaps(rules: Iterable[AnyRule]) -> Iterator[RulebookError]:

@@ -25,7 +25,7 @@ DUTY: dict[str, Any] = {
 
 
 def rules_of(*rules: str) -> tuple[AnyRule, ...]:
-    return load([("test.yaml", a_pack(*rules))]).every()
+    return load([("test.yaml", a_pack(*rules))]).written()
 
 
 def told(before: tuple[AnyRule, ...], after: tuple[AnyRule, ...]) -> list[str]:
@@ -86,6 +86,19 @@ def test_what_is_not_locked_is_named_until_it_is() -> None:
     rules = rules_of(a_rule(), a_rule("test.other"))
     assert len(list(unlocked({}, rules))) == 2
     assert list(unlocked(lock_of(rules), rules)) == []
+
+
+@pytest.mark.parametrize("mode", ["active", "shadow"])
+def test_a_rule_that_is_off_stays_in_its_lock_and_is_no_other_rule_when_it_is_on_again(mode: str) -> None:
+    lock = lock_of(rules_of(a_rule(mode=mode)))
+    off = rules_of(a_rule(mode="off"))
+    assert lock_of(off, lock) == lock
+    assert [*broken(lock, off), *unlocked(lock, off)] == []
+    assert list(broken(lock_of(off, lock), rules_of(a_rule(mode=mode)))) == []
+    (gone,) = broken(lock, rules_of(a_rule("test.other")))
+    assert "locked and gone" in str(gone)
+    (changed,) = broken(lock, rules_of(a_rule(mode="off", level="low")))
+    assert "give it revision 2" in str(changed)
 
 
 def test_a_lock_is_read_as_it_was_written() -> None:

@@ -88,7 +88,10 @@ def test_a_draft_and_a_shadow_say_what_would_be(pack: dict[str, Any], rule: dict
 @pytest.mark.parametrize("off", ["off", "'off'"])
 def test_a_rule_that_is_off_is_checked_and_left_out(off: str) -> None:
     switched = a_rule("test.off").rstrip() + f"\n  mode: {off}\n"
-    assert [rule.id for rule in book(switched, a_rule("test.on")).rules] == ["test.on"]
+    held = book(switched, a_rule("test.on"))
+    assert [rule.id for rule in held.every()] == ["test.on"]
+    assert [rule.id for rule in held.written()] == ["test.off", "test.on"]
+    assert held.digest == book(a_rule("test.on")).digest
     assert "no_such_fact" in only_problem(a_pack(switched.replace("NOT purpose_named", "no_such_fact")))
 
 
