@@ -47,8 +47,8 @@ stack:  ## build the image and start the containers; needs Docker and GRAFANA_AD
 	docker compose --file docker/compose.yaml up --build --detach
 
 # First the coverage gate, over the tests that are about what it measures (a rule's own tests run the core) and with few
-# examples, since tracing is slow. Then all tests with all examples. The drills that kill workers mostly wait, so they begin, each in a process of its own, and the
-# rest fills the machine beside them.
+# examples, since tracing is slow. Then all tests with all examples. The drills that kill workers wait half of their
+# time, so they begin, one at a time on each kind of broker, and the rest fills the machine beside them.
 PROCESSES ?= 4
 DISTRIBUTED = -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 MEASURED := tests/schemas tests/core tests/law/test_rule_tests.py

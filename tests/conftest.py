@@ -6,8 +6,8 @@ Rules:
 3. `broker` runs a test on both; whatever needs Apache Kafka carries the marker `kafka` without saying so itself.
 4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, the
    long ones come first, so that none of them is left alone at the end; a file stays in one process with what it shares,
-   apart by kind of broker, and what kills is apart from everything. All share one node of Apache Kafka: who needs it
-   first starts it, and stops it when the last one is done.
+   apart by kind of broker; of what kills, one at a time is done on each kind. All share one node of Apache Kafka: who
+   needs it first starts it, and stops it when the last one is done.
 5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
 """
 
@@ -87,9 +87,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out; say which process it goes to."""
     if "apache_kafka" in getattr(item, "fixturenames", ()):
         item.add_marker("kafka")
-    file = item.location[0]
-    parts = [item.name] if item.get_closest_marker("kill") else ["kafka"] if item.get_closest_marker("kafka") else []
-    item.add_marker(pytest.mark.xdist_group(":".join([Path(file).stem, *parts])))
+    if item.get_closest_marker("kill"):
+        name = f"kill-{_broker_of(item)}"
+    else:
+        name = f"{Path(item.location[0]).stem}{'-kafka' if item.get_closest_marker('kafka') else ''}"
+    item.add_marker(pytest.mark.xdist_group(name))
+
+
+def _broker_of(item: pytest.Item) -> str:
+    """The kind of broker that a test runs on; a test that names none has one of its own, or needs none."""
+    call = getattr(item, "callspec", None)
+    return str(call.params.get("broker", "embedded")) if call is not None else "embedded"
 
 
 @pytest.hookimpl(trylast=True)
