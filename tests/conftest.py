@@ -4,8 +4,10 @@ Rules:
 1. Brokers live as long as the session and are shared, so a test names its topics and groups as nobody else does.
 2. `embedded` always works; `apache_kafka` skips with its reason, except in CI, where it must run and fails instead.
 3. `broker` runs a test on both; whatever needs Apache Kafka carries the marker `kafka` without saying so itself.
-4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, they
-   share one node of Apache Kafka: who needs it first starts it, and stops it when the last one is done.
+4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, the
+   long ones come first, so that none of them is left alone at the end; a file stays in one process with what it shares,
+   apart by kind of broker; of what kills, one at a time is done on each kind. All share one node of Apache Kafka: who
+   needs it first starts it, and stops it when the last one is done.
 5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
 """
 
@@ -15,6 +17,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -81,12 +84,26 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out."""
+    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out; say which process it goes to."""
     if "apache_kafka" in getattr(item, "fixturenames", ()):
         item.add_marker("kafka")
+    if item.get_closest_marker("kill"):
+        name = f"kill-{_broker_of(item)}"
+    else:
+        name = f"{Path(item.location[0]).stem}{'-kafka' if item.get_closest_marker('kafka') else ''}"
+    item.add_marker(pytest.mark.xdist_group(name))
+
+
+def _broker_of(item: pytest.Item) -> str:
+    """The kind of broker that a test runs on; a test that names none has one of its own, or needs none."""
+    call = getattr(item, "callspec", None)
+    return str(call.params.get("broker", "embedded")) if call is not None else "embedded"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the quick tests speak first."""
-    items.sort(key=lambda item: (bool(item.get_closest_marker("kill")), bool(item.get_closest_marker("kafka"))))
+    """Let the quick tests speak first; among several processes let the long ones begin."""
+    items.sort(
+        key=lambda item: (bool(item.get_closest_marker("kill")), bool(item.get_closest_marker("kafka"))),
+        reverse="PYTEST_XDIST_WORKER" in os.environ,
+    )

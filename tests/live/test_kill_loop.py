@@ -16,7 +16,7 @@ from kill_drill import Drill, blows_of
 
 SEEDS = tuple(int(seed) for seed in os.environ.get("DRILL_SEEDS", "1").split(","))
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

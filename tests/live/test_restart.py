@@ -16,7 +16,7 @@ from drill_oracle import expected_messages
 from kill_drill import READY_SECONDS, SOURCES, Team, compare
 from streams.simulator.broker import EmbeddedBroker
 
-pytestmark = [pytest.mark.kill, pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kill, pytest.mark.kafka, pytest.mark.timeout(600)]
 
 BROKER_AWAY_SECONDS = 10.0
 

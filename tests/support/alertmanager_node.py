@@ -23,7 +23,7 @@ from streams.simulator.broker import dying_with_parent, free_port
 
 CONFIGURATION = Path(__file__).parents[2] / "dashboards" / "stack" / "alertmanager.yml"
 PROGRAMS = ("prometheus-alertmanager", "alertmanager")
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 STOP_SECONDS = 5.0
 
 

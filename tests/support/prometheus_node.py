@@ -19,7 +19,7 @@ import requests
 from streams.simulator.broker import dying_with_parent, free_port
 
 PROGRAM = "prometheus"
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
 HOST = "127.0.0.1"
 

@@ -38,7 +38,7 @@ from streams.settings import Settings, load_settings
 from streams.simulator.broker import free_port
 from streams.simulator.worker_child import Series, WorkerChild
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 LOOK_AGAIN_SECONDS = 0.1
 
 Record = RegistryRecord | SubjectRecord

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 Line = dict[str, Any]
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 120.0
 """A guard against waiting for ever; no test measures it."""
 
 
