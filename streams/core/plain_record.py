@@ -48,11 +48,12 @@ def _value(shape: Mapping[str, Any]) -> str:
         word, most = _value(shape["items"]), shape.get("maxItems", LIST_LENGTH_MAX)
         return rf"\[(?:{word}(?:, ?{word}){{0,{most - 1}}})?\]"
     if shape["type"] == "string":
-        return TIME if shape.get("format") == "date-time" else _string(shape["pattern"])
+        return TIME if shape.get("format") == "date-time" else quoted(shape["pattern"])
     return _number(shape)
 
 
-def _string(pattern: str) -> str:
+def quoted(pattern: str) -> str:
+    """The pattern of a text as JSON writes it, out of the anchored pattern that the contract has of it."""
     assert SAFE_PATTERN.fullmatch(pattern), f"{pattern} may match what JSON would have to escape"
     return f'"{pattern[1:-1]}"'
 

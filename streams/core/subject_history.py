@@ -310,21 +310,27 @@ class Histories:
 
         Gives the first instant at which an answer about the person may differ now; None where none does.
         """
-        history = self._by_ref.get(record.subject_ref)
-        if history is None:
-            history = self._by_ref[record.subject_ref] = History()
-        claim = claim_of(record, self._asked)
-        claim = self._claims.setdefault(claim, claim)
         until = NEVER if record.valid_until is None else micros(record.valid_until)
-        since = history.change(
-            Statement(record.record_id, record.record_version, micros(record.valid_from), claim, until)
-        )
+        since, claim = micros(record.valid_from), self.claim(record)
+        return self.put(record.subject_ref, Statement(record.record_id, record.record_version, since, claim, until))
+
+    def claim(self, record: SubjectRecord) -> Claim:
+        """The claim of a record: one object for all who make it."""
+        claim = claim_of(record, self._asked)
+        return self._claims.setdefault(claim, claim)
+
+    def put(self, subject_ref: str, statement: Statement[Claim]) -> int | None:
+        """Take a statement in as `add` does, of a claim that these histories keep."""
+        history = self._by_ref.get(subject_ref)
+        if history is None:
+            history = self._by_ref[subject_ref] = History()
+        since = history.change(statement)
         if history.unreadable:
             history.unreadable, since = False, -NEVER
         if since is not None:
             history.changed()
-            if claim.kind in self._asked:
-                self._changes[record.subject_ref] = None
+            if statement.content.kind in self._asked:
+                self._changes[subject_ref] = None
         return since
 
     def mark_unreadable(self, subject_ref: str) -> None:

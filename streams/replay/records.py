@@ -7,21 +7,25 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 
 import polars as pl
 
 from schemas.contract import ContractError
 from schemas.registry import REGISTRY
-from schemas.subject import SUBJECT, ConsentWithdrawn
+from schemas.subject import ConsentWithdrawn, SubjectRecord
 from schemas.topics import TopicName
 from streams.core.case import Views
 from streams.core.instant import micros
+from streams.core.plain_statement import Stated, read_subjects
 from streams.core.subject_history import Histories
-from streams.replay.question import Question
+from streams.replay.question import Known, Question
 from streams.replay.source import FoundRecord, LogSource
 
+TOGETHER = 50_000
+"""Records read at once: enough to keep the columns busy, few enough to keep the memory small."""
 WITHDRAWN_COLUMNS: Mapping[str, pl.DataType] = {
     "number": pl.UInt32(),
     "subject_ref": pl.String(),
@@ -41,35 +45,56 @@ class Records:
     refused: int = 0
     unknown: int = 0
 
-    def take(self, found: FoundRecord) -> None:
-        """Take one record in, or note that it cannot be read."""
-        registry, histories = self.views.registry, self.views.histories
-        of_registry = found.topic is TopicName.REGISTRY
-        try:
-            if of_registry:
-                registry.add(REGISTRY.read(found.value or b""), found.recorded_at)
-            else:
-                record = SUBJECT.read(found.value or b"")
-                histories.add(record)
-                if isinstance(record, ConsentWithdrawn):
-                    self.withdrawals.append(record)
-            self.taken += 1
-        except ContractError:
+    def take(self, found: Sequence[FoundRecord]) -> None:
+        """Take some records of one log in, in their order, or note that they cannot be read."""
+        values = [each.value for each in found]
+        if found[0].topic is TopicName.REGISTRY:
+            self._take_registry(found)
+            return
+        for each, read in zip(found, read_subjects(values, self.views.histories), strict=True):
+            self._take_subject(each, read)
+
+    def _take_registry(self, found: Sequence[FoundRecord]) -> None:
+        registry = self.views.registry
+        for each in found:
+            try:
+                registry.add(REGISTRY.read(each.value or b""), each.recorded_at)
+                self.taken += 1
+            except ContractError:
+                self.refused += 1
+                if each.key is not None:
+                    registry.mark_unreadable(each.key)
+
+    def _take_subject(self, found: FoundRecord, read: Stated | SubjectRecord | ContractError) -> None:
+        histories = self.views.histories
+        if isinstance(read, ContractError):
             self.refused += 1
             if found.key is not None:
-                (registry if of_registry else histories).mark_unreadable(found.key)
+                histories.mark_unreadable(found.key)
+            return
+        self.taken += 1
+        if isinstance(read, Stated):
+            histories.put(read.subject_ref, read.statement)
+            return
+        histories.add(read)
+        if isinstance(read, ConsentWithdrawn):
+            self.withdrawals.append(read)
 
 
 def read_records(source: LogSource, question: Question) -> Records:
     """Everything of law that was known."""
     records = Records(Views(histories=Histories(question.rulebook.asked())))
-    known = question.known
-    for found in source.records():
-        if known.holds(found.topic.value, found.partition, found.offset, found.recorded_at):
-            records.take(found)
-        else:
-            records.unknown += 1
+    for _, log in groupby(source.records(), key=lambda found: found.topic):
+        while some := list(islice(log, TOGETHER)):
+            known = some if question.known.everything else [each for each in some if _known(each, question.known)]
+            records.unknown += len(some) - len(known)
+            if known:
+                records.take(known)
     return records
+
+
+def _known(found: FoundRecord, known: Known) -> bool:
+    return known.holds(found.topic.value, found.partition, found.offset, found.recorded_at)
 
 
 def withdrawals_before(records: Records, until: int) -> pl.DataFrame:
