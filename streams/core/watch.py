@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from schemas.registry import DeviceRecord, SiteRecord
@@ -40,6 +41,26 @@ class Site(NamedTuple):
     controller_id: str
     site_id: str
     jurisdictions: tuple[str, ...]
+
+
+class Promise(NamedTuple):
+    """A device at its site over a stretch `[since, until)` (microseconds) in which its record says one thing."""
+
+    post: Post
+    since: int
+    until: int
+
+
+def promises(registry: Registry, first: int, after: int) -> Iterator[Promise]:
+    """Where every device stood and how often it had to report, over the instants `[first, after)`."""
+    for controller_id in sorted(registry.controllers()):
+        for device in registry.owned("device", controller_id):
+            edges = sorted({first, *(each for each in registry.instants("device", device) if first < each < after)})
+            for since, until in pairwise([*edges, after]):
+                record = registry.find("device", device, since).record
+                if isinstance(record, DeviceRecord) and record.controller_id == controller_id:
+                    every = record.reports_every_seconds
+                    yield Promise(Post(controller_id, record.site_id, record.id, every), since, until)
 
 
 def posts(registry: Registry, instant: int) -> Iterator[Post]:

@@ -4,6 +4,7 @@
     verdicts/*.parquet     one row a verdict that is not clear, deadlines and windows included
     tallies.parquet        how often each rule said what, by day, controller, site and purpose
     coverage.parquet       how many events were judged and rejected, by hour and device
+    watch.parquet          how many events were to be expected, and for how long a device was silent, by day and device
     blind_spots.parquet    facts that a device never delivers, with what to supply
     withdrawals.parquet    each withdrawal of consent, and what was matched after it
 
@@ -32,7 +33,7 @@ from schemas.contract import Digest, UtcTime
 from schemas.vocabulary import Level
 from streams.errors import InputError, Place
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 """Raised when a reader of the old format would misread the new one."""
 ANSWER = "answer.json"
 INSTANT = pl.Datetime("us", "UTC")
@@ -91,6 +92,19 @@ COVERAGE: Mapping[str, pl.DataType] = {
 """Events by the hour of `occurred_at`; what cannot be read has no device, and the hour of `recorded_at` if it is known.
 A repeat or a replaced version is counted in `Counts`, not here."""
 
+WATCH: Mapping[str, pl.DataType] = {
+    "day": pl.Date(),
+    "controller_id": pl.String(),
+    "site_id": pl.String(),
+    "device_id": pl.String(),
+    "promised_seconds": pl.Int64(),
+    "expected": pl.Int64(),
+    "unwatched_seconds": pl.Int64(),
+}
+"""Devices on record by UTC day, between the first and the last event of the range: for how long the record says how
+often the device reports, how many events that makes at least, and for how long it was silent for longer, counted in
+hours of the clock; null where no record says anything."""
+
 BLIND_SPOTS: Mapping[str, pl.DataType] = {
     "rule_id": pl.String(),
     "device_id": pl.String(),
@@ -101,7 +115,6 @@ BLIND_SPOTS: Mapping[str, pl.DataType] = {
 
 WITHDRAWALS: Mapping[str, pl.DataType] = {
     "controller_id": pl.String(),
-    "vendor": pl.String(),
     "withdrawn_at": INSTANT,
     "last_match_at": INSTANT,
     "matches_after": pl.Int64(),
@@ -112,6 +125,7 @@ purpose that was withdrawn, after it and within the range; null and 0 where ther
 TABLES: Mapping[str, Mapping[str, pl.DataType]] = {
     "tallies": TALLIES,
     "coverage": COVERAGE,
+    "watch": WATCH,
     "blind_spots": BLIND_SPOTS,
     "withdrawals": WITHDRAWALS,
 }
@@ -214,7 +228,7 @@ class Hole(Part):
 class Manifest(Part):
     """`answer.json`: what was asked, of which logs, by which law, and what came of it."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     consentinel: str
     command: str
     """The command line that gives this answer again."""

@@ -30,6 +30,7 @@ from streams.replay.suppression import CELL_SIZE, Shown, total
 
 TEMPLATE = "report.html.j2"
 NARROW_SPACE = "\u202f"
+HOUR_SECONDS = 3_600
 BANDS = ((10_000, "10 000 or more"), (1_000, "1 000 to 9 999"), (100, "100 to 999"), (10, "10 to 99"), (0, "below 10"))
 """How often a fact was missing is told roughly: exact numbers beside the tables would give small counts away."""
 
@@ -121,6 +122,28 @@ class PlaceCovered:
     judged: Shown
     hours: Shown
     devices: int
+    expected: int | None
+    """Events that its devices send at least; None where no record says so."""
+    unwatched: Shown
+    """Hours in which a device was silent for longer than it promised, summed over the devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How many events were to be expected, and which devices were silent for too long."""
+
+    promising: int
+    """Devices whose record says how often they report."""
+    devices: int
+    expected: int
+    promised: int
+    """Hours for which they promised that, summed over the devices."""
+    unwatched: int
+    """Hours of them in which they were silent for longer."""
+    days: tuple[Mapping[str, Any], ...]
+    """The days and sites of which such hours are the most."""
+    more: int
+    """How many days and sites beside them have such hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +159,7 @@ class Coverage:
     silent_hours: int
     """Those in which nothing at all was judged or rejected."""
     places: tuple[PlaceCovered, ...]
+    watch: Watch
 
 
 def _coverage(answer: Answer, cell_size: int) -> Coverage:
@@ -152,14 +176,47 @@ def _coverage(answer: Answer, cell_size: int) -> Coverage:
         rejected=counts.rejected,
         hours=hours,
         silent_hours=max(0, hours - table["hour"].drop_nulls().n_unique()),
-        places=tuple(_places(by, whole, cell_size)),
+        places=tuple(_places(by, answer.table("watch"), whole, cell_size)),
+        watch=_watch(answer.table("watch"), by, cell_size),
     )
 
 
-def _places(rows: pl.DataFrame, whole: Shown, cell_size: int) -> Iterator[PlaceCovered]:
+DAYS_SHOWN = 31
+"""More days and sites than these are counted and not listed: a site that fell silent for a year has one reason."""
+
+
+def _watch(table: pl.DataFrame, rows: pl.DataFrame, cell_size: int) -> Watch:
+    told = table.filter(pl.col("promised_seconds") > 0)
+    counted = rows.group_by("controller_id", "site_id").agg(pl.col("n").sum())
+    # Of a place with few events, the hours without any would tell when the few were.
+    few = counted.filter(pl.col("n") < cell_size)
+    shown = told.join(few, on=["controller_id", "site_id"], how="anti")
+    by_day = shown.group_by("day", "controller_id", "site_id").agg(
+        unwatched=pl.col("unwatched_seconds").sum(),
+        devices=pl.col("device_id").filter(pl.col("unwatched_seconds") > 0).n_unique(),
+    )
+    silent = by_day.filter(_hours("unwatched") > 0).with_columns(_hours("unwatched"))
+    worst = silent.sort("unwatched", "day", "controller_id", "site_id", descending=[True, False, False, False])
+    return Watch(
+        promising=told.select("controller_id", "device_id").n_unique(),
+        devices=table.select("controller_id", "device_id").n_unique(),
+        expected=int(told["expected"].sum()),
+        promised=int(told["promised_seconds"].sum()) // HOUR_SECONDS,
+        unwatched=int(told["unwatched_seconds"].sum()) // HOUR_SECONDS,
+        days=tuple(worst.head(DAYS_SHOWN).sort("day", "controller_id", "site_id").to_dicts()),
+        more=max(0, worst.height - DAYS_SHOWN),
+    )
+
+
+def _hours(name: str) -> pl.Expr:
+    return pl.col(name) // HOUR_SECONDS
+
+
+def _places(rows: pl.DataFrame, watch: pl.DataFrame, whole: Shown, cell_size: int) -> Iterator[PlaceCovered]:
     lines = folded(tree(rows, ("controller_id", "site_id"), whole, cell_size))
     controller, site = (pl.col(name).fill_null(NOWHERE) for name in ("controller_id", "site_id"))
-    here = rows.with_columns(controller=controller, site=site, both=controller + " / " + site)
+    named = {"controller": controller, "site": site, "both": controller + " / " + site}
+    here, watched_here = rows.with_columns(**named), watch.with_columns(**named)
     owner = ""
     for line in lines:
         owner = owner if line.depth else line.name
@@ -167,7 +224,12 @@ def _places(rows: pl.DataFrame, whole: Shown, cell_size: int) -> Iterator[PlaceC
         inside = whose & (pl.col("site") == line.name) if line.depth else whose | (pl.col("both") == line.name)
         there = here.filter(inside)
         hours = None if line.count is None else there["hour"].n_unique()
-        yield PlaceCovered(line.name, line.depth, line.count, hours, there["device_id"].drop_nulls().n_unique())
+        watched = watched_here.filter(inside)
+        expected = int(watched["expected"].sum()) if watched["expected"].count() else None
+        # With the hours that were promised, those without an event would tell of the few with one.
+        unwatched = None if line.count is None else int(watched["unwatched_seconds"].sum()) // HOUR_SECONDS
+        devices = there["device_id"].drop_nulls().n_unique()
+        yield PlaceCovered(line.name, line.depth, line.count, hours, devices, expected, unwatched)
 
 
 # -- what was not seen, and what was changed --------------------------------------------------------------------------

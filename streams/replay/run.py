@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repe
 from streams.replay.source import Events, LogSource, Piece, read_ahead
 from streams.replay.standing import settled
 from streams.replay.telling import told_packs
+from streams.replay.watch import watched
 
 WORK = "work"
 BUCKETS = 64
@@ -133,7 +134,7 @@ class Replay:
                 for name, table in judgement(rows, kind, bench).items():
                     parts[name].append(table)
         parts["coverage"].append(_rejected(events.refused))
-        self._leave(piece.name, parts, marks, counts)
+        self._leave(piece.name, parts, marks, counts, _seen(events))
 
     def _events(self, piece: Piece, *, whole: bool) -> tuple[Events, Counter[str]]:
         """The events of a piece that are within the range and were known; the others are counted."""
@@ -175,7 +176,12 @@ class Replay:
         return held
 
     def _leave(
-        self, name: str, parts: Mapping[str, list[pl.DataFrame]], marks: list[pl.DataFrame], counts: Counter[str]
+        self,
+        name: str,
+        parts: Mapping[str, list[pl.DataFrame]],
+        marks: list[pl.DataFrame],
+        counts: Counter[str],
+        seen: Sequence[int],
     ) -> None:
         place = self._place(name)
         partial = self._work / f"{name}.partial"
@@ -189,6 +195,7 @@ class Replay:
             partial / "ids.parquet", compression="uncompressed", row_group_size=max(marked.height // BUCKETS, 1_024)
         )
         (partial / "counts.json").write_text(json.dumps(counts, sort_keys=True), "utf-8")
+        (partial / "seen.json").write_text(json.dumps(seen), "utf-8")
         if place.exists():
             shutil.rmtree(place)
         place.parent.mkdir(exist_ok=True)
@@ -253,10 +260,14 @@ class Replay:
             self.folder / "tallies.parquet",
         )
         covered = [pl.DataFrame(schema=COVERAGE), *(self._read(name, "coverage") for name in names)]
-        write_table(summed_up("coverage", covered), self.folder / "coverage.parquet")
+        coverage = summed_up("coverage", covered)
+        write_table(coverage, self.folder / "coverage.parquet")
+        told = [json.loads((self._place(name) / "seen.json").read_text("utf-8")) for name in names]
+        seen = [instant for each in told for instant in each]
+        write_table(watched(records.views.registry, coverage, seen), self.folder / "watch.parquet")
         write_table(self._blind_spots(names), self.folder / "blind_spots.parquet")
         write_table(self._withdrawn(names, bench.withdrawals), self.folder / "withdrawals.parquet")
-        assert set(TABLES) == {"tallies", "coverage", "blind_spots", "withdrawals"}, "every table is written"
+        assert set(TABLES) == {"tallies", "coverage", "watch", "blind_spots", "withdrawals"}, "every table is written"
         return finish(self.folder, self._manifest(self._counts(names, records)))
 
     def _read(self, name: str, table: str) -> pl.DataFrame:
@@ -280,7 +291,7 @@ class Replay:
         found = [self._read(name, "withdrawn") for name in names] or [pl.DataFrame(schema=PARTS["withdrawn"])]
         after = pl.concat(found).group_by("number").agg(pl.col("matches_after").sum(), pl.col("last_match_at").max())
         whole = withdrawals.join(after, on="number", how="left").with_columns(
-            pl.col("matches_after").fill_null(0), vendor=pl.lit(None, pl.String)
+            pl.col("matches_after").fill_null(0)
         )
         return whole.select(*WITHDRAWALS).sort(*WITHDRAWALS)
 
@@ -325,6 +336,12 @@ MARKS: Mapping[str, pl.DataType] = {
     "offset": pl.Int64(),
     "conflicting": pl.Boolean(),
 }
+
+
+def _seen(events: Events) -> Sequence[int]:
+    """When the first and the last of some events happened, in microseconds; nothing where there are none."""
+    instants = pl.concat([events.matches["occurred_at"], events.encounters["occurred_at"]]).dt.epoch("us")
+    return [] if instants.is_empty() else [int(instants.min()), int(instants.max())]  # type: ignore[arg-type]
 
 
 def _without(frame: pl.DataFrame, lost: pl.DataFrame, counts: Counter[str]) -> pl.DataFrame:

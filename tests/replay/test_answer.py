@@ -104,7 +104,7 @@ def test_a_file_that_was_changed_or_removed_is_told(tmp_path: Path, name: str) -
 def test_an_answer_of_another_format_is_refused(tmp_path: Path) -> None:
     an_answer(tmp_path)
     file = tmp_path / "answer.json"
-    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    file.write_text(file.read_text().replace('"format": 2', '"format": 1'))
     with pytest.raises(InputError, match="see format"):
         read_answer(tmp_path)
 

@@ -256,4 +256,4 @@ def test_persons_stand_in_the_verdicts_alone(tmp_path: Path) -> None:
     others = [file for file in found.folder.rglob("*") if file.is_file() and file.parent.name != "verdicts"]
     assert others
     assert not any(person.encode() in file.read_bytes() for file in others for person in PEOPLE)
-    assert json.loads((found.folder / "answer.json").read_text())["format"] == 1
+    assert json.loads((found.folder / "answer.json").read_text())["format"] == 2

@@ -46,7 +46,15 @@ def covered(judged: int, **where: str) -> dict[str, Any]:
 
 def withdrawn(after: timedelta | None) -> dict[str, Any]:
     last = None if after is None else NOW + after
-    return {"controller_id": "zoo", "vendor": None, "withdrawn_at": NOW, "last_match_at": last, "matches_after": 1}
+    return {"controller_id": "zoo", "withdrawn_at": NOW, "last_match_at": last, "matches_after": 1}
+
+
+def on_watch(expected: int | None, unwatched: int = 0, **where: str) -> dict[str, Any]:
+    """A day of a device that was to send so many events, one in a minute, and was silent for so many hours."""
+    seconds = None if expected is None else expected * 60
+    whole = {"day": TODAY, "controller_id": "zoo", "site_id": "gates", "device_id": "gate-1", **where}
+    silent = None if expected is None else unwatched * 3_600
+    return whole | {"promised_seconds": seconds, "expected": expected, "unwatched_seconds": silent}
 
 
 TABLES: Mapping[str, list[dict[str, Any]]] = {
@@ -59,6 +67,11 @@ TABLES: Mapping[str, list[dict[str, Any]]] = {
         tally(700, "clear", RULES[1]),
     ],
     "coverage": [covered(4_000), covered(60, site_id="hall")],
+    "watch": [
+        on_watch(1_440, 3),
+        on_watch(None, device_id="gate-9"),
+        on_watch(None, site_id="hall", device_id="hall-1"),
+    ],
     "blind_spots": [
         {"rule_id": RULES[1], "device_id": "gate-1", "fact": "zone", "cases": 61, "supply": "Say where it looks."}
     ],
@@ -111,10 +124,20 @@ def test_a_report_shows_its_figures_with_what_they_are_a_part_of(html: str) -> N
         assert said in page
     assert "1 254 violations" in page
     assert "61 undetermined" in page
-    assert page.count("not measured") == 2, "what nobody counted is not called zero"
+    assert "1 440 events expected at least, of 1 of 3 devices on record" in page
+    assert "3 of 24 device hours unwatched: silent for longer than promised" in page
+    assert f"{TODAY} zoo / gates 1 3" in page
+    assert "gates 1 1 3 1 440 4 000 hall 1 1 not measured not measured 60" in page, "what nobody counted is not zero"
     assert "feed behind the feed of the records is not complete" in page
     assert "Say where it looks." in page
     assert "zoo 14 no match after it 6 last match within a minute 8" in page
+
+
+def test_where_no_device_promises_to_report_nothing_is_said_to_be_expected_or_unwatched(tmp_path: Path) -> None:
+    page = words(report(an_answer(tmp_path, [], {"watch": [on_watch(None)]})))
+    assert "not measured events expected: no device is on record with how often it reports" in page
+    assert "not measured hours unwatched" in page
+    assert "device hours of silence" not in page
 
 
 def test_a_small_count_is_not_shown_nor_the_one_that_gives_it_away(answer: Answer, html: str) -> None:
@@ -255,7 +278,7 @@ def test_a_browser_shows_the_figures_and_the_charts_as_they_are(
         each.text.replace("\u202f", " ").split("\n")[0]
         for each in browser.find_elements(By.CSS_SELECTOR, ".figures li")
     ]
-    assert figures[:4] == ["not measured", "4 065", "4 060", "5"]
+    assert figures[:5] == ["1 440", "4 065", "4 060", "5", "3"]
     assert figures[6:9] == ["1 254", "0", "61"]
     drawn = browser.find_elements(By.CSS_SELECTOR, "figure svg")
     assert drawn
