@@ -17,9 +17,10 @@ import polars as pl
 
 from schemas.contract import EARLIEST, LATEST, ContractError
 from schemas.subject import SUBJECT, ConsentWithdrawn, SubjectRecord
+from streams.core.claim import Claim
 from streams.core.instant import NEVER
 from streams.core.plain_record import TIME, quoted
-from streams.core.subject_history import Claim, Histories
+from streams.core.subject_history import Histories
 from streams.core.timeline import Statement
 
 PLAIN_BYTES_MAX = 4_096

@@ -19,13 +19,14 @@ from typing import NamedTuple
 
 import polars as pl
 
+from streams.core.claim import ENROLLED, Claim
 from streams.core.happenings import of_statement
 from streams.core.instant import NEVER
 from streams.core.obligation import Known, Status, obligations
 from streams.core.registry import Registry
 from streams.core.rule import DeadlineRule, Duty
 from streams.core.stored_total import STORED_KINDS, counts_stored
-from streams.core.subject_history import ENROLLED, Claim, Histories
+from streams.core.subject_history import Histories
 from streams.core.surroundings import Surroundings
 from streams.core.timeline import Statement
 

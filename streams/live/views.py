@@ -32,12 +32,13 @@ from schemas.vocabulary import SubjectKind
 from streams.core.arrival import Arrival
 from streams.core.case import SKEW, Views
 from streams.core.chamber import Chamber
+from streams.core.claim import Asked
 from streams.core.consent_end import ConsentEnds
 from streams.core.expiry import Expiry, expiries
 from streams.core.instant import NEVER, micros
 from streams.core.partition import partitions_of
 from streams.core.registry import owner_of
-from streams.core.subject_history import Asked, Histories
+from streams.core.subject_history import Histories
 from streams.core.watch import Post, Site, posts, sites
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader

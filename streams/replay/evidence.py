@@ -14,13 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from streams.core.case import SUBJECT_SOURCES, Views
+from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Claim
 from streams.core.context import Context
 from streams.core.facts import Source
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts
 from streams.core.likeness import classes
 from streams.core.rule import Rule
-from streams.core.subject_history import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Claim, Histories
+from streams.core.subject_history import Histories
 from streams.core.violation import excused_by, records_around, sources_of
 
 BETWEEN = "\x00"

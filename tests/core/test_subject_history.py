@@ -13,9 +13,10 @@ from chance_world import instants, subject_records
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction, SubjectRecord
 from settled_world import CONTROLLERS, PEOPLE, PURPOSES, subject_record, text_at, tick
 from streams.core import subject_history
+from streams.core.claim import GIVEN, WITHDRAWN
 from streams.core.facts import Unknown
 from streams.core.instant import micros
-from streams.core.subject_history import GIVEN, SEGMENTS_MAX, WITHDRAWN, Histories, State
+from streams.core.subject_history import SEGMENTS_MAX, Histories, State
 
 ME = PEOPLE[0]
 
