@@ -1,9 +1,4 @@
-"""The claim of a subject record: what of it decides, without its id and its times.
-
-Rules:
-1. A claim is kept once for all persons who make the same; there are a few hundred of them behind millions of records.
-2. It says what the facts of a person rest on, and beside it only the fields that duties ask.
-"""
+"""A claim: what one subject record says, without its id, its person and its times; whoever says the same shares it."""
 
 from __future__ import annotations
 
@@ -13,8 +8,6 @@ from typing import NamedTuple
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction, SubjectRecord
 
 GIVEN, WITHDRAWN, ENROLLED, RESTRICTED = "consent_given", "consent_withdrawn", "enrolment", "restriction"
-Asked = Mapping[str, tuple[str, ...]]
-"""By kind of record, the fields that duties ask of it."""
 
 
 class Claim(NamedTuple):
@@ -38,6 +31,10 @@ class Claim(NamedTuple):
     def withdraws(self, purpose_id: str | None) -> bool:
         """Whether it withdraws consent to a purpose; a withdrawal that names none is about all."""
         return self.kind == WITHDRAWN and (not self.purposes or purpose_id in self.purposes)
+
+
+Asked = Mapping[str, tuple[str, ...]]
+"""By kind of record, the fields that duties ask of it."""
 
 
 def claim_of(record: SubjectRecord, asked: Asked) -> Claim:

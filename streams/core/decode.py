@@ -4,7 +4,8 @@ Rules:
 1. Row i is record i. Each accepted row equals, field by field, what the contract says of those bytes alone, and a
    record is refused exactly where the contract refuses it; its neighbours in the batch never matter.
 2. The fast lane never refuses: it takes what is surely well-formed and leaves the rest to the contract.
-3. Per plain record Python only looks at its length and its bytes' range; all else is done in columns.
+3. Per plain record Python only looks at its length and its bytes' range, and of `Lines` not even at that; all else is
+   done in columns.
 4. Where Polars itself fails on a batch, the whole batch goes to the contract, and the batch says so.
 """
 
@@ -19,6 +20,7 @@ from schemas.contract import EARLIEST, LATEST, ContractError, Message
 from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH, MatchEvent
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
+from streams.core.lines import Lines
 from streams.core.plain_record import KEY, plain_pattern
 
 PLAIN_BYTES_MAX = 8_192
@@ -116,9 +118,9 @@ def _no_events() -> pl.DataFrame:
 
 def _plain_events(values: Sequence[bytes | None]) -> pl.DataFrame:
     """The events of the records that are surely well-formed."""
-    lines = pl.DataFrame({"text": pl.Series(_short_ascii(values), dtype=pl.Binary).cast(pl.String)})
-    lines = lines.with_columns(pl.int_range(pl.len(), dtype=ROW).alias("row"))
-    lines = _filtered(lines, _plain(lines["text"]))
+    texts = _texts(values)
+    lines = texts.to_frame("text").with_columns(pl.int_range(pl.len(), dtype=ROW).alias("row"))
+    lines = _filtered(lines, _plain(texts))
     if not lines.height:
         return _no_events()
     events, left = _parsed(values, lines, _sampled(lines["text"]))
@@ -127,6 +129,15 @@ def _plain_events(values: Sequence[bytes | None]) -> pl.DataFrame:
         events = pl.concat([events, others]).sort("row")
     events = _filtered(events, events.select(SURE).to_series())
     return events.select(*(_with_default(name) for name in MATCH_COLUMNS), "row")
+
+
+def _texts(values: Sequence[bytes | None]) -> pl.Series:
+    """The values that may be plain as a column of texts, the others null."""
+    whole = values.texts() if isinstance(values, Lines) else None
+    if whole is None:
+        return pl.Series(_short_ascii(values), dtype=pl.Binary).cast(pl.String)
+    long = whole.str.len_bytes() > PLAIN_BYTES_MAX
+    return pl.select(pl.when(~long).then(whole)).to_series() if long.any() else whole
 
 
 def _short_ascii(values: Sequence[bytes | None]) -> Sequence[bytes | None]:
@@ -153,9 +164,7 @@ def _parsed(
     values: Sequence[bytes | None], lines: pl.DataFrame, fields: Mapping[str, pl.DataType]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events of the plain records that have each key once and none beside `fields`, and the lines of the others."""
-    whole = lines.height == len(values)
-    text = b"\n".join(values if whole else [values[row] or b"" for row in lines["row"].to_list()])  # type: ignore[arg-type]  # a plain one is not None
-    events = lines.hstack(pl.read_ndjson(text, schema=fields))
+    events = lines.hstack(pl.read_ndjson(_joined(values, lines), schema=fields))
     events = events.select(
         "row",
         _keys_once(fields).alias("once"),
@@ -164,6 +173,13 @@ def _parsed(
     )
     once = events["once"]
     return _filtered(events, once).drop("once"), _filtered(lines, ~once)
+
+
+def _joined(values: Sequence[bytes | None], lines: pl.DataFrame) -> bytes:
+    """The plain records, a line each."""
+    if lines.height < len(values):
+        values = [values[row] for row in lines["row"].to_list()]
+    return values.block if isinstance(values, Lines) else b"\n".join(values)  # type: ignore[arg-type]  # a plain one is not None
 
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"

@@ -18,9 +18,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import heapq
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -32,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.contract import Digest, UtcTime
 from schemas.vocabulary import Level
 from streams.errors import InputError, Place
+from streams.replay.verdict_digest import in_order, verdict_digest
 
 FORMAT: Literal[2] = 2
 """Raised when a reader of the old format would misread the new one."""
@@ -130,18 +129,6 @@ TABLES: Mapping[str, Mapping[str, pl.DataType]] = {
     "withdrawals": WITHDRAWALS,
 }
 """The tables that are one file each, by name."""
-
-CANONICAL = (
-    "event_id",
-    "event_version",
-    "subject_ref",
-    "rule_id",
-    "revision",
-    "outcome",
-    "deciding_records",
-    "violation_id",
-)
-"""What a verdict is, in the order in which verdicts are sorted for `verdict_digest`; the id tells deadlines apart."""
 
 
 class Part(BaseModel):
@@ -296,9 +283,7 @@ def verdict_parts(folder: Path) -> list[Path]:
 
 def write_verdicts(verdicts: pl.DataFrame, file: Path) -> None:
     """Write one file of verdicts, in canonical order; the file is whole or not there."""
-    ordered = verdicts.select(*VERDICTS).with_columns(_text_of_records().alias("_records"))
-    by = [pl.col("_records") if name == "deciding_records" else pl.col(name) for name in CANONICAL]
-    write_table(ordered.sort(by, nulls_last=False).drop("_records"), file)
+    write_table(in_order(verdicts.select(*VERDICTS)), file)
 
 
 def write_table(table: pl.DataFrame, file: Path) -> None:
@@ -332,38 +317,3 @@ def digest_of(file: Path) -> str:
     """SHA-256 of a file; 64 hexadecimal digits."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-SLICE = 50_000
-"""Verdicts of one file held at once while all files are merged."""
-
-
-def verdict_digest(parts: Iterable[Path]) -> tuple[int, str]:
-    """How many verdicts the files hold, and the digest of all; files are merged, so the memory stays small."""
-    digest = hashlib.sha256()
-    count = 0
-    for key in heapq.merge(*(_keys(part) for part in parts)):
-        digest.update(_line(key))
-        count += 1
-    return count, digest.hexdigest()
-
-
-Key = tuple[tuple[bool, object], ...]
-"""The canonical columns of a verdict, each with whether it is there, so that nulls come first."""
-
-
-def _keys(part: Path) -> Iterator[Key]:
-    scanned = pl.scan_parquet(part).select(CANONICAL)
-    height = pl.scan_parquet(part).select(pl.len()).collect().item()
-    for start in range(0, height, SLICE):
-        for row in scanned.slice(start, SLICE).collect().iter_rows():
-            yield tuple((value is not None, value) for value in row)
-
-
-def _line(key: Key) -> bytes:
-    return json.dumps([value for _, value in key], separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-
-
-def _text_of_records() -> pl.Expr:
-    # Lists cannot be sorted; ids hold nothing below U+0001, so joined texts sort as the lists do.
-    return pl.col("deciding_records").list.join("\x00")

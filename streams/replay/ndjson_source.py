@@ -12,27 +12,32 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
 from schemas.topics import TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
+from streams.core.lines import END, Lines
 from streams.errors import InputError, Place
 from streams.replay.answer import Hole, Source
 from streams.replay.offline import decode_lines, lines_of
-from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, Events, FoundRecord, Piece
+from streams.replay.source import PLACED, REFUSED, Events, FoundRecord, Piece
 
 EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
 BYTES_A_LINE = 400
 """About; for the progress of a file whose lines nobody has counted."""
+PIECE_BYTES = 400_000_000
+"""Of a file that is not compressed so much is one piece; what is held of it are its columns, which take a third."""
+PACKED_PIECE_BYTES = 100_000_000
+"""The same of a compressed file: its bytes are held until the piece is judged, since nobody can go back in it."""
+BLOCK_BYTES = 32_000_000
+"""So many bytes are decoded at once."""
 BATCH = 50_000
-DECODED_ROWS = 100_000
-"""Lines decoded at once: the columns of more would leave the cache."""
 
 
 class NdjsonSource:
@@ -69,14 +74,18 @@ class NdjsonSource:
                     yield FoundRecord(topic, partition, offset, None, line)
 
     def pieces(self) -> Iterator[Piece]:
-        """The events, so many lines at a time."""
+        """The events, so many bytes at a time; each piece begins and ends with a whole line."""
         for topic in EVENTS:
             for partition, file in enumerate(self._files[topic]):
-                lines, start = opened(file), 0
-                while batch := list(islice(lines, PIECE_ROWS)):
+                start = 0
+                for rows, blocks in _stretches(file):
                     name = f"{topic}-{partition:05}-{start:012}"
-                    yield Piece(name, topic, len(batch), partial(_events, batch, partition, start))
-                    start += len(batch)
+                    yield Piece(name, topic, rows, partial(_events, blocks, partition, start))
+                    start += rows
+
+
+Blocks = Callable[[], Iterable[bytes]]
+"""Gives the bytes of a piece, block by block, each of whole lines."""
 
 
 STEMS = {TopicName.MATCHES: ("matches", "events")}
@@ -113,13 +122,72 @@ def _zstd_lines(file: Path) -> Iterator[bytes]:
         raise InputError(message, place=Place(str(file))) from None
 
 
-def _events(lines: Sequence[bytes], partition: int, start: int, whole: bool) -> Events:  # noqa: ARG001 -- decoded whole anyway
+def _stretches(file: Path) -> Iterator[tuple[int, Blocks]]:
+    """A file in pieces: how many lines each has, and its blocks."""
+    return _packed(file) if file.suffix in (".gz", ".zst") else _plain(file)
+
+
+def _plain(file: Path) -> Iterator[tuple[int, Blocks]]:
+    try:
+        with file.open("rb") as opened_file:
+            begin = end = rows = 0
+            for block in _blocks(opened_file):
+                rows += len(Lines(block))
+                end += len(block)
+                if end - begin >= PIECE_BYTES:
+                    yield rows, partial(_between, file, begin, end)
+                    begin, rows = end, 0
+            if rows:
+                yield rows, partial(_between, file, begin, end)
+    except OSError:
+        raise _unreadable(file) from None
+
+
+def _between(file: Path, begin: int, end: int) -> Iterator[bytes]:
+    """The blocks of a stretch of a file."""
+    try:
+        with file.open("rb") as opened_file:
+            opened_file.seek(begin)
+            for block in _blocks(opened_file):
+                yield block[: end - begin]
+                begin += len(block)
+                if begin >= end:
+                    return
+    except OSError:
+        raise _unreadable(file) from None
+
+
+def _blocks(opened_file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in blocks of whole lines, none larger than a piece but for its last line."""
+    while block := opened_file.read(min(BLOCK_BYTES, PIECE_BYTES)):
+        yield block if block.endswith(END) else block + opened_file.readline()
+
+
+def _packed(file: Path) -> Iterator[tuple[int, Blocks]]:
+    lines = opened(file)
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if size >= min(PACKED_PIECE_BYTES, PIECE_BYTES):
+            yield len(held), partial(list, [END.join([*held, b""])])
+            held, size = [], 0
+    if held:
+        yield len(held), partial(list, [END.join([*held, b""])])
+
+
+def _unreadable(file: Path) -> InputError:
+    return InputError("expected a readable file of NDJSON", place=Place(str(file)))
+
+
+def _events(blocks: Blocks, partition: int, start: int, whole: bool) -> Events:  # noqa: ARG001 -- decoded whole anyway
     matches: list[pl.DataFrame] = [pl.DataFrame(schema={**MATCH_COLUMNS, **PLACED})]
     encounters: list[pl.DataFrame] = [pl.DataFrame(schema={**ENCOUNTER_COLUMNS, **PLACED})]
     refused: list[pl.DataFrame] = [pl.DataFrame(schema=REFUSED)]
-    for begin in range(0, len(lines), DECODED_ROWS):
-        match, other = decode_lines(lines[begin : begin + DECODED_ROWS])
-        first = start + begin
+    first = start
+    for lines in map(Lines, blocks()):
+        match, other = decode_lines(lines)
         matches.append(_placed(match.frame, partition, first).select(*MATCH_COLUMNS, *PLACED))
         encounters.append(_placed(other.frame, partition, first).select(*ENCOUNTER_COLUMNS, *PLACED))
         reasons = pl.DataFrame(
@@ -129,6 +197,7 @@ def _events(lines: Sequence[bytes], partition: int, start: int, whole: bool) -> 
             }
         )
         refused.append(_placed(reasons, partition, first).select(*REFUSED))
+        first += len(lines)
     return Events(*(pl.concat(each).rechunk() for each in (matches, encounters, refused)))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, get_args
+from typing import Any, NamedTuple, get_args
 
 import polars as pl
 
@@ -25,6 +25,7 @@ from schemas.topics import ORIGIN, TOPICS, TopicName
 from schemas.verdict import Obligation, Rejection, Violation
 from streams.core.decode import Decoded, Refused, decode, decode_encounters
 from streams.core.frame import MATCH_COLUMNS, columns_of, frame_of
+from streams.live.run import LogRecord
 
 KEY_BYTES_MAX = 256
 """The keys of records are shorter: a kind and an identifier of 128 characters."""
@@ -62,30 +63,6 @@ REFUSED: Mapping[str, pl.DataType] = {
 }
 
 
-class ArchivedRecord(Protocol):
-    """What an archive asks of a record of a log; the timestamp is in milliseconds since 1970."""
-
-    @property
-    def offset(self) -> int:
-        """The place in its partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """The broker's append time."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The value; None is a tombstone."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """The headers, in order."""
-
-
 class Tables(NamedTuple):
     """The two tables of a part, each in the order of offsets."""
 
@@ -101,7 +78,7 @@ class Piece:
     partition: int
     first_offset: int
     next_offset: int
-    records: Sequence[ArchivedRecord]
+    records: Sequence[LogRecord]
 
 
 def schema_of(topic: TopicName) -> dict[str, pl.DataType]:
@@ -127,7 +104,7 @@ def tables_of(piece: Piece) -> Tables:
     return Tables(frame.select(*schema_of(piece.topic)).rechunk(), _refused(piece, decoded.refused))
 
 
-def _place(piece: Piece, records: Sequence[ArchivedRecord]) -> list[pl.Series]:
+def _place(piece: Piece, records: Sequence[LogRecord]) -> list[pl.Series]:
     stamps = pl.Series("recorded_at", [record.timestamp * 1_000 for record in records], dtype=pl.Int64)
     return [
         pl.repeat(piece.topic.value, len(records), dtype=pl.String, eager=True).alias("topic"),
@@ -144,7 +121,7 @@ def _newer(topic: TopicName, versions: pl.Series, values: Sequence[bytes | None]
     return [value if new else None for value, new in zip(values, newer.to_list(), strict=True)]
 
 
-def _origin(record: ArchivedRecord) -> str | None:
+def _origin(record: LogRecord) -> str | None:
     return next((value.decode(errors="replace") for name, value in record.headers if name == ORIGIN), None)
 
 
@@ -194,7 +171,7 @@ def _refused(piece: Piece, refused: Sequence[Refused]) -> pl.DataFrame:
     return pl.DataFrame([*_place(piece, records), *columns]).select(*REFUSED).rechunk()
 
 
-def _key(topic: TopicName, record: ArchivedRecord) -> str | None:
+def _key(topic: TopicName, record: LogRecord) -> str | None:
     """The key of a record of law that cannot be read; None where it has none, or is not what such a key looks like."""
     contract, key = TOPICS[topic].contract, record.key
     if topic not in RECORDS or not key or len(key) > KEY_BYTES_MAX or (contract and contract.withholds(key)):

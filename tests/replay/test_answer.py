@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from pace import examples
 from settled_world import PEOPLE, text_at
 from streams.core.instant import moment_of
 from streams.errors import InputError
-from streams.replay.answer import TABLES, VERDICTS, Answer, finish, read_answer, verdict_digest, write_table
+from streams.replay import verdict_digest as digests
+from streams.replay.answer import TABLES, VERDICTS, Answer, finish, read_answer, write_table
 from streams.replay.answer import write_verdicts as write
+from streams.replay.verdict_digest import CANONICAL, verdict_digest
 
 DIGEST = "0" * 64
 
@@ -119,10 +122,11 @@ FEW = st.lists(
     st.builds(
         verdict,
         st.sampled_from("abc"),
+        event_id=st.sampled_from(["a", "b", "ab", "\n", None]),
         event_version=st.sampled_from([None, 1, 2]),
         subject_ref=st.sampled_from([None, *PEOPLE]),
         outcome=st.sampled_from(["violation", "excused", "undetermined"]),
-        deciding_records=st.sampled_from([None, [], ["r"], ["r", "s"], ["r-"], ["é"]]),
+        deciding_records=st.sampled_from([None, [], ["r"], ["r", "s"], ["r-"], ["é"], ['"', "\\"]]),
     ),
     max_size=12,
 )
@@ -140,4 +144,15 @@ def test_the_digest_is_the_same_however_the_verdicts_are_cut_and_ordered(
     parts = [folder / "first.parquet", folder / "second.parquet"]
     for part, each in zip(parts, (shuffled[:cut], shuffled[cut:]), strict=True):
         write(frame(each), part)
-    assert verdict_digest(parts) == verdict_digest([folder / "whole.parquet"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(digests, "SAMPLED", 1)
+        patched.setattr(digests, "STRETCH", data.draw(st.integers(1, 12)))
+        assert verdict_digest(parts) == (len(verdicts), by_hand(verdicts))
+    assert verdict_digest([folder / "whole.parquet"]) == (len(verdicts), by_hand(verdicts))
+
+
+def by_hand(verdicts: list[dict[str, Any]]) -> str:
+    """The digest as its definition says it."""
+    keys = sorted(tuple((each[name] is not None, each[name]) for name in CANONICAL) for each in verdicts)
+    lines = [json.dumps([value for _, value in key], separators=(",", ":"), ensure_ascii=False) + "\n" for key in keys]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

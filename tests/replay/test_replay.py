@@ -49,7 +49,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_replay_says_of_an_estate_what_the_judge_says(
     estate: Path, tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ndjson_source, "PIECE_ROWS", rows)
+    monkeypatch.setattr(ndjson_source, "PIECE_BYTES", rows * 400)
     law = the_law()
     since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
     found = answer(NdjsonSource(estate), tmp_path / "out", law, since=since, until=until)
@@ -86,9 +86,10 @@ def test_pieces_packing_and_storage_change_no_verdict(tmp_path: Path, monkeypatc
     assert answer(NdjsonSource(packed), tmp_path / "b").manifest.verdict_digest == expected
     tables = parquet(tmp_path / "tables", [(each, 1) for each in SOME])
     assert answer(ParquetSource(str(tables)), tmp_path / "c").manifest.verdict_digest == expected
-    for module in (ndjson_source, parquet_source):
-        monkeypatch.setattr(module, "PIECE_ROWS", 1)
+    monkeypatch.setattr(ndjson_source, "PIECE_BYTES", 1)
+    monkeypatch.setattr(parquet_source, "PIECE_ROWS", 1)
     assert answer(NdjsonSource(plain), tmp_path / "d").manifest.verdict_digest == expected
+    assert answer(NdjsonSource(packed), tmp_path / "f").manifest.verdict_digest == expected
     assert answer(ParquetSource(str(tables)), tmp_path / "e").manifest.verdict_digest == expected
 
 
@@ -121,7 +122,7 @@ VERSIONS = [
 def test_repeats_change_nothing_and_corrections_replace_in_whatever_piece_they_lie(
     tmp_path: Path, rows: int, backwards: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ndjson_source, "PIECE_ROWS", rows)
+    monkeypatch.setattr(ndjson_source, "PIECE_BYTES", rows * 400)
     lines = VERSIONS[::-1] if backwards else VERSIONS
     found = answer(NdjsonSource(ndjson(tmp_path / "in", lines)), tmp_path / "out")
     counts = found.manifest.counts
@@ -205,7 +206,7 @@ from streams.core.rulebook import load
 from streams.replay.question import Question
 from datetime import UTC, datetime
 
-lines.PIECE_ROWS = 30
+lines.PIECE_BYTES = 15_000
 law = load([("test.yaml", Path(sys.argv[2]).read_text())])
 question = Question(datetime(2020, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), law, {})
 slow = len(sys.argv) > 4

@@ -37,7 +37,8 @@ class Line:
     """A message as it stood on a log."""
 
     def __init__(self, offset: int, message: Message | bytes, at: int) -> None:
-        self.offset, self.timestamp, self.key, self.headers = offset, at // 1_000, None, ()
+        self.offset, self.timestamp, self.timestamp_type = offset, at // 1_000, 1
+        self.key, self.headers = None, ()
         self.value = message if isinstance(message, bytes) else message.to_json()
 
 

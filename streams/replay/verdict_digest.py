@@ -1,0 +1,100 @@
+"""The digest of verdicts: SHA-256 over all that are not clear, a JSON array a line, in one order, however they are cut.
+
+Rules:
+1. Lines are sorted by the columns of `CANONICAL`, texts by their characters, nulls first.
+2. Verdicts are read a stretch of event ids at a time, out of all files, so the memory does not grow with their number;
+   lines are made in columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+
+CANONICAL = (
+    "event_id",
+    "event_version",
+    "subject_ref",
+    "rule_id",
+    "revision",
+    "outcome",
+    "deciding_records",
+    "violation_id",
+)
+"""What a verdict is, in the order in which verdicts are sorted for their digest; the id tells deadlines apart."""
+STRETCH = 200_000
+"""About so many verdicts are held at once."""
+SAMPLED = 64
+"""Of so many verdicts of a file one tells where stretches may end."""
+JOINED = "joined records"
+PLAIN = r'^[^"\\\x00-\x1f]*$'
+"""Texts that stand in JSON as they are, between quotes."""
+
+
+def in_order(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Verdicts in the order of their digest."""
+    # Lists cannot be sorted; ids hold nothing below U+0001, so joined texts sort as the lists do.
+    joined = verdicts.with_columns(pl.col("deciding_records").list.join("\x00").alias(JOINED))
+    by = [JOINED if name == "deciding_records" else name for name in CANONICAL]
+    return joined.sort(by, nulls_last=False).drop(JOINED)
+
+
+def verdict_digest(parts: Sequence[Path]) -> tuple[int, str]:
+    """How many verdicts the files hold, and the digest of all."""
+    digest = hashlib.sha256()
+    count = 0
+    for verdicts in _stretches(parts):
+        count += verdicts.height
+        for lines in in_order(verdicts).select(_lines(verdicts)).to_series().str.join("").drop_nulls():
+            digest.update(lines.encode())
+    return count, digest.hexdigest()
+
+
+def _stretches(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    """The verdicts of all files, by event id; those without one first."""
+    if not parts:
+        return
+    scanned = [pl.scan_parquet(part).select(CANONICAL) for part in parts]
+    named = pl.col("event_id")
+    sampled = pl.concat([each.select(named.gather_every(SAMPLED)) for each in scanned]).collect().to_series()
+    cuts = sampled.drop_nulls().sort().gather_every(max(STRETCH // SAMPLED, 1)).unique(maintain_order=True).to_list()
+    bounds = [None, *cuts[1:], None]
+    yield pl.concat([each.filter(named.is_null()) for each in scanned]).collect()
+    for low, high in pairwise(bounds):
+        within = named.is_not_null() if low is None else named >= low
+        within = within if high is None else within & (named < high)
+        yield pl.concat([each.filter(within) for each in scanned]).collect()
+
+
+def _lines(verdicts: pl.DataFrame) -> pl.Expr:
+    """Each verdict as a line of JSON."""
+    told = [_json(verdicts[name]).alias(name) for name in CANONICAL]
+    return pl.concat_str(pl.lit("["), pl.concat_str(told, separator=","), pl.lit("]\n"))
+
+
+def _json(column: pl.Series) -> pl.Expr:
+    """The values of a column as JSON writes them."""
+    value = pl.col(column.name)
+    if isinstance(column.dtype, pl.List):
+        if _plain(column.explode(empty_as_null=True)):
+            quoted = value.list.eval(pl.lit('"') + pl.element() + pl.lit('"'))
+            return (pl.lit("[") + quoted.list.join(",") + pl.lit("]")).fill_null("null")
+        return value.map_elements(lambda texts: _text(texts.to_list()), return_dtype=pl.String).fill_null("null")
+    if column.dtype != pl.String:
+        return value.cast(pl.String).fill_null("null")
+    if _plain(column):
+        return (pl.lit('"') + value + pl.lit('"')).fill_null("null")
+    return value.map_elements(_text, return_dtype=pl.String).fill_null("null")
+
+
+def _plain(texts: pl.Series) -> bool:
+    return bool(texts.str.contains(PLAIN).all())
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
