@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Annotated
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from schemas.topics import TopicName
 from streams.errors import ConfigurationError
-from streams.screen import CLEAN, FINDINGS, say, show
+from streams.screen import CLEAN, FINDINGS, progress, say, show
 from streams.settings import load_settings
 
 HOLES_SHOWN = 20
@@ -56,6 +57,7 @@ def archive(
             archived,
             ranges,
             lambda topic, start: LogReader(settings.topic(topic), brokers=settings.brokers, start_at=start),
+            partial(progress, "archiving", "offsets"),
         )
         manifest = archived.manifest
     table = Table("topic", "parts", "accepted", "refused", box=None)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from os import fsync
@@ -28,7 +28,7 @@ from streams.core.instant import moment_of
 from streams.errors import ConfigurationError, InputError, LogError, Place
 from streams.live.log_reader import LogReader
 from streams.live.run import LogRecord
-from streams.replay.log_range import Range
+from streams.replay.log_range import Patience, Range
 from streams.replay.manifest import (
     MANIFEST,
     Expired,
@@ -54,6 +54,16 @@ COMMIT_SHARE = 32
 """The manifest is written when the new parts are more than such a share of it: writing it costs what it is long."""
 LOOK_SECONDS = 0.05
 LOCK = ".lock"
+
+
+Bar = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+"""What shows how far one is: told how many offsets there are, it gives what is to be told how many more are done."""
+
+
+@contextmanager
+def silent(_whole: int) -> Iterator[Callable[[int], None]]:
+    """Shows nothing."""
+    yield lambda _: None
 
 
 @dataclass(slots=True)
@@ -241,25 +251,31 @@ def fill(
     archive: Archive,
     ranges: Sequence[Range],
     new_reader: Callable[[TopicName, Mapping[int, int]], LogReader],
+    bar: Bar = silent,
 ) -> int:
     """Fetch what of `ranges` is not in the archive; returns how many offsets that were.
 
-    `new_reader` makes the reader of a whole log that starts at the offsets it is given, by partition.
+    `new_reader` makes the reader of a whole log that starts at the offsets it is given, by partition; `bar` is told how
+    many offsets there are, and then how many are done. Raises DeliveryError where the broker has gone away; what came
+    before is kept.
     """
     ends = {(each.topic, each.partition): each.log_end for each in ranges}
-    fetched = 0
-    for topic, gaps in archive.want(ranges).items():
-        for round_ in _rounds(gaps):
-            start = {partition: end for (name, partition), end in ends.items() if name is topic}
-            start |= {partition: first for partition, first, _ in round_}
-            tails = {
-                partition: Tail(topic, partition, first, after, archive.part_offsets)
-                for partition, first, after in round_
-            }
-            asyncio.run(_read(archive, new_reader(topic, start), tails))
-            fetched += sum(after - first for _, first, after in round_)
-    archive.commit()
-    return fetched
+    wanted = archive.want(ranges)
+    whole = sum(after - first for gaps in wanted.values() for _, first, after in gaps)
+    with bar(whole) as advance:
+        try:
+            for topic, gaps in wanted.items():
+                for round_ in _rounds(gaps):
+                    start = {partition: end for (name, partition), end in ends.items() if name is topic}
+                    start |= {partition: first for partition, first, _ in round_}
+                    tails = {
+                        partition: Tail(topic, partition, first, after, archive.part_offsets)
+                        for partition, first, after in round_
+                    }
+                    asyncio.run(_read(archive, new_reader(topic, start), tails, advance))
+        finally:
+            archive.commit()
+    return whole
 
 
 def _rounds(gaps: Sequence[tuple[int, int, int]]) -> list[list[tuple[int, int, int]]]:
@@ -274,21 +290,28 @@ def _rounds(gaps: Sequence[tuple[int, int, int]]) -> list[list[tuple[int, int, i
     return rounds
 
 
-async def _read(archive: Archive, reader: LogReader, tails: Mapping[int, Tail]) -> None:
+async def _read(
+    archive: Archive, reader: LogReader, tails: Mapping[int, Tail], advance: Callable[[int], None]
+) -> None:
     """Read until every partition has come to the end of what is asked of it."""
+
+    def add(piece: Piece) -> None:
+        archive.add(piece)
+        advance(piece.next_offset - piece.first_offset)
 
     def apply(_topic: str, partition: int, records: Sequence[LogRecord]) -> None:
         if partition in tails:
             for piece in tails[partition].take(records):
-                archive.add(piece)
+                add(piece)
 
     reading = asyncio.ensure_future(reader.run(apply))
-    left = dict(tails)
+    left, patience = dict(tails), Patience(reader)
     try:
         while left and not reading.done():
             await asyncio.wait({reading}, timeout=LOOK_SECONDS)
             for partition in [each for each, tail in left.items() if reader.frontier[each] >= tail.end]:
-                archive.add(left.pop(partition).finish())
+                add(left.pop(partition).finish())
+            patience.check()
     finally:
         await reader.stop()
         await reading

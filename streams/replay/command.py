@@ -12,19 +12,14 @@ Rules:
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from streams.packs import rulebook, titles
 from streams.replay.answer import Answer
@@ -34,7 +29,7 @@ from streams.replay.question import Known, Question, as_of, known_at
 from streams.replay.run import Replay
 from streams.replay.source import LogSource
 from streams.replay.suppression import CELL_SIZE
-from streams.screen import CLEAN, FINDINGS, say, show
+from streams.screen import CLEAN, FINDINGS, progress, say, show
 from streams.settings import Settings, load_settings
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
@@ -77,7 +72,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         command=_tolerance(settings) + _command(since, until, source, packs, day, known, allow_holes=allow_holes),
     )
     opened = _source(source, question, out, allow_holes=allow_holes)
-    with _progress(opened.rows) as advance:
+    with progress("judging", "events", opened.rows) as advance:
         answer = Replay(question, opened, out).run(advance)
     _audited(answer, old, report, cell_size)
     raise typer.Exit(_told(answer))
@@ -139,24 +134,6 @@ def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> L
 
         return NdjsonSource(folder)
     return ParquetSource(name, allow_holes=allow_holes, since=question.recorded_since)
-
-
-class _Rate(ProgressColumn):
-    """How many events a second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate since the beginning; nothing before the first piece is judged."""
-        return Text("" if task.speed is None else f"{task.speed:,.0f} events/s".replace(",", " "))
-
-
-@contextmanager
-def _progress(rows: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on the screen with the rate and the time left; nothing where standard error is a file."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("judging", total=rows)
-        yield lambda done: bar.advance(task, done)
 
 
 def _told(answer: Answer) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from schemas.topics import TopicName
@@ -13,6 +14,7 @@ from streams.replay.log_range import Asked, ranges_of
 from streams.replay.parquet_source import ParquetSource
 from streams.replay.question import Question
 from streams.replay.source import FoundRecord, Piece
+from streams.screen import progress
 from streams.settings import Settings
 
 TOPICS = (TopicName.MATCHES, TopicName.ENCOUNTERS, TopicName.SUBJECTS, TopicName.REGISTRY)
@@ -50,6 +52,7 @@ class KafkaSource:
                     archive,
                     ranges,
                     lambda topic, start: LogReader(settings.topic(topic), brokers=settings.brokers, start_at=start),
+                    partial(progress, "fetching", "offsets"),
                 )
 
     @property

@@ -3,16 +3,18 @@
 Rules:
 1. An instant is one of recording, by the broker's clock: the first offset that was recorded at or after it.
 2. Records of law are asked for from their beginning, whatever the first instant: a month's events rest on all of them.
-3. The end that is not named is the last stable offset of this moment: what an open transaction hides is not there yet.
+3. A log that gives nothing for long is told, and not waited for for ever.
+4. The end that is not named is the last stable offset of this moment: what an open transaction hides is not there yet.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.topics import TopicName
 from streams.core.instant import micros
 from streams.errors import ConfigurationError, DeliveryError, InputError, Place
+from streams.live.log_reader import LogReader
 from streams.replay.part import RECORDS
 
 ANSWER_MS = 20_000
@@ -127,3 +130,24 @@ def _at(consumer: Any, ends: Mapping[Any, int], moment: datetime) -> Mapping[Any
     found = consumer.offsets_for_times(dict.fromkeys(ends, millis))
     told = {tp: at.offset for tp, at in found.items() if at is not None}
     return {tp: min(told.get(tp, end), end) for tp, end in ends.items()}
+
+
+PATIENCE_SECONDS = 30.0
+"""A broker that is there gives something in a second; one that elects a leader needs some."""
+
+
+class Patience:
+    """How long a reader may come no further, before that is an error: a command is not to wait for ever."""
+
+    def __init__(self, reader: LogReader, clock: Callable[[], float] = monotonic) -> None:
+        self._reader, self._clock = reader, clock
+        self._stood, self._since = dict(reader.frontier), clock()
+
+    def check(self) -> None:
+        """Raise DeliveryError where nothing has come for `PATIENCE_SECONDS`."""
+        now, stands = self._clock(), self._reader.frontier
+        if stands != self._stood:
+            self._stood, self._since = dict(stands), now
+        elif now - self._since > PATIENCE_SECONDS:
+            message = f"the broker has given nothing for {PATIENCE_SECONDS:g} s; the same command goes on where it was"
+            raise DeliveryError(message, place=Place(self._reader.topic))

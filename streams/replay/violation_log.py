@@ -22,10 +22,11 @@ from streams.errors import ConfigurationError, Place
 from streams.live.log_reader import LogReader
 from streams.live.outbox import Outbox, Outgoing
 from streams.live.run import LogRecord
-from streams.replay.log_range import Asked, ranges_of
+from streams.replay.log_range import Asked, Patience, ranges_of
 from streams.settings import Settings
 
 ANSWER_MS = 10_000
+LOOK_SECONDS = 1.0
 DELIVERED_AT_ONCE = 1_000
 
 
@@ -76,10 +77,15 @@ def read_violations(settings: Settings, wanted: Callable[[Violation], bool]) -> 
 async def _to_the_end(reader: LogReader, log: ViolationLog) -> None:
     reading = asyncio.ensure_future(reader.run(log.take))
     end = asyncio.ensure_future(reader.caught_up.wait())
-    await asyncio.wait({reading, end}, return_when=asyncio.FIRST_COMPLETED)
-    end.cancel()
-    await reader.stop()
-    await reading
+    patience = Patience(reader)
+    try:
+        while not reading.done() and not end.done():
+            await asyncio.wait({reading, end}, return_when=asyncio.FIRST_COMPLETED, timeout=LOOK_SECONDS)
+            patience.check()
+    finally:
+        end.cancel()
+        await reader.stop()
+        await reading
 
 
 def write_violations(settings: Settings, topic: str, violations: Iterable[tuple[int, Violation]]) -> None:

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +25,13 @@ from schemas.topics import TopicName
 from schemas.verdict import Rejection
 from settled_world import PEOPLE, a_match, a_settled_world, subject_record, text_at
 from small_estate import SmallEstate
-from streams.errors import InputError
+from streams.errors import DeliveryError, InputError
+from streams.live.log_reader import LogReader
+from streams.replay import log_range
+from streams.replay.archive import fill, opened
+from streams.replay.log_range import Range
 from streams.replay.manifest import Lack, Manifest, read_manifest, sound
+from streams.simulator.broker import free_port
 
 SECRET = "a-face-that-nobody-may-keep"
 MATCHES = 40
@@ -250,3 +256,24 @@ def test_an_archive_is_refused_where_it_belongs_to_others(run: Run, estate: Smal
     (tmp_path / "letters" / "to-a-friend.txt").write_text("hello")
     ended = run("archive", "--out", tmp_path / "letters", **_options(estate))
     assert (ended.code, "expected an archive or an empty folder" in ended.err) == (3, True)
+
+
+def test_a_broker_that_has_gone_away_is_told_and_what_came_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_range, "PATIENCE_SECONDS", 0.2)
+    nobody = f"127.0.0.1:{free_port()}"
+    asked = [Range(TopicName.MATCHES, 0, first=0, after=3, log_begin=0, log_end=3)]
+    told: list[int] = []
+
+    @contextmanager
+    def bar(whole: int) -> Iterator[Callable[[int], None]]:
+        told.append(whole)
+        yield told.append
+
+    with opened(tmp_path / "archive", "") as archive:
+        with pytest.raises(DeliveryError, match="the same command goes on where it was") as caught:
+            fill(archive, asked, lambda topic, start: LogReader(topic, brokers=[nobody], start_at=start), bar)
+        assert caught.value.retry
+        assert archive.manifest.holes() != [], "what was asked for and is not there is known"
+    assert told == [3]

@@ -3,8 +3,10 @@
 Rules:
 1. Every event of the baseline comes from a device that is not registered, so each breaks a rule by an absence that only
    heartbeats can earn, and a lost event is a lost violation; one in twenty goes to a wrong partition.
-2. The estate keeps what it wrote and when the broker had acknowledged it.
-3. The listener is a consumer like any other: no group, from the beginning.
+2. Some records about persons are written seconds after a heartbeat has vouched that all are there, and some matches are
+   corrected to another person later: what was said of them has to be taken back, whoever lives by then.
+3. The estate keeps what it wrote and when the broker had acknowledged it.
+4. The listener is a consumer like any other: no group, from the beginning.
 """
 
 from __future__ import annotations
@@ -16,21 +18,29 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
 
 from schemas.match import MatchEvent
 from schemas.registry import FeedRecord
+from schemas.subject import SubjectRecord
 from schemas.topics import TopicName
 from streams.settings import Settings
 from streams.simulator.log import finite_steps
 from streams.simulator.publisher import Publisher
 from streams.simulator.simulation import STEP, Opening, Simulation, Step
+from streams.simulator.story import Event
+
+Thing = TypeVar("Thing")
 
 PARTITIONS = 4
 UNLISTED_DEVICES = 16
 MISPLACED_SHARE = 0.05
+LATE_SHARE = 0.3
+CORRECTED_SHARE = 0.02
+LATE_STEPS = 6
+"""So many steps later, at most, a late record or a correction is written."""
 
 
 class Heard(NamedTuple):
@@ -76,17 +86,51 @@ class Listener(threading.Thread):
         self.join()
 
 
+class Delayed(Generic[Thing]):
+    """Things that are written some steps later than they could have been."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._waiting: list[tuple[int, Thing]] = []
+        self._step = 0
+
+    def keep(self, thing: Thing) -> None:
+        """Write a thing one of the next steps."""
+        self._waiting.append((self._step + self._chance.randint(1, LATE_STEPS), thing))
+
+    def due(self, *, all_of_them: bool = False) -> list[Thing]:
+        """What is to be written in the next step."""
+        self._step += 1
+        ripe = [thing for step, thing in self._waiting if step <= self._step or all_of_them]
+        self._waiting = [(step, thing) for step, thing in self._waiting if step > self._step and not all_of_them]
+        return ripe
+
+
 class Estate(threading.Thread):
-    """Writes a simulated world at the pace of the clock until told to stop; `max_lag_seconds` is what feeds promise."""
+    """Writes a simulated world at the pace of the clock until told to stop.
+
+    `max_lag_seconds` is what feeds promise; where it is `late`, some records and corrections come after their time.
+    """
 
     def __init__(
-        self, settings: Settings, seed: int, *, rate: float, began: datetime | None = None, max_lag_seconds: int = 60
+        self,
+        settings: Settings,
+        seed: int,
+        *,
+        rate: float,
+        began: datetime | None = None,
+        max_lag_seconds: int = 60,
+        late: bool = False,
     ) -> None:
         super().__init__(daemon=True)
         self._publisher = Publisher(settings.brokers, settings.prefix)
         self._began = began or datetime.now(UTC)
         self._simulation = Simulation(seed, self._began, rate)
         self._chance = random.Random(f"estate/{seed}")
+        self._late: Delayed[SubjectRecord] = Delayed(self._chance)
+        self._corrected: Delayed[MatchEvent] = Delayed(self._chance)
+        self._people: list[str] = []
+        self._late_share, self._corrected_share = (LATE_SHARE, CORRECTED_SHARE) if late else (0.0, 0.0)
         self._max_lag_seconds = max_lag_seconds
         self._stop_asked = threading.Event()
         self._failure: BaseException | None = None
@@ -109,6 +153,7 @@ class Estate(threading.Thread):
                     break
             for step in self._simulation.drain():
                 self._write(step)
+            self._write_late(self.steps[-1])
             self._publisher.close()
         except BaseException as error:  # noqa: BLE001 -- `stop` tells it, in the thread of the test
             self._failure = error
@@ -133,15 +178,50 @@ class Estate(threading.Thread):
 
     def _write(self, step: Step) -> None:
         baseline = tuple(self._unlisted(event) if isinstance(event, MatchEvent) else event for event in step.baseline)
-        changed = replace(step, baseline=baseline, heartbeats=self._promised(step.heartbeats))
-        away = [each for each in baseline if isinstance(each, MatchEvent) and self._chance.random() < MISPLACED_SHARE]
-        gone = {event.event_id for event in away}
-        self._publisher.publish(replace(changed, baseline=tuple(e for e in baseline if e.event_id not in gone)))
+        subjects = [each for each in step.subjects if not self._is_late(each)]
+        self._note_people(baseline)
+        self._publish(
+            replace(
+                step,
+                baseline=(*baseline, *self._corrected.due()),
+                subjects=(*subjects, *self._late.due()),
+                heartbeats=self._promised(step.heartbeats),
+            )
+        )
+
+    def _write_late(self, last: Step) -> None:
+        """Write what is late still, after the last step."""
+        late, corrected = self._late.due(all_of_them=True), self._corrected.due(all_of_them=True)
+        self._publish(Step(last.at, tuple(late), (), (), tuple(corrected), (), ()))
+
+    def _is_late(self, record: SubjectRecord) -> bool:
+        late = self._chance.random() < self._late_share
+        if late:
+            self._late.keep(record)
+        return late
+
+    def _note_people(self, baseline: Iterable[Event]) -> None:
+        """Let some matches be corrected later to a person who was matched before."""
+        for each in baseline:
+            if isinstance(each, MatchEvent) and each.subject_ref is not None:
+                if self._people and self._chance.random() < self._corrected_share:
+                    other = self._chance.choice(self._people)
+                    changes = {"subject_ref": other, "event_version": 2, "previous_key": each.key}
+                    self._corrected.keep(each.model_copy(update=changes))
+                self._people.append(each.subject_ref)
+
+    def _publish(self, step: Step) -> None:
+        away = [
+            each for each in step.baseline if isinstance(each, MatchEvent) and self._chance.random() < MISPLACED_SHARE
+        ]
+        gone = {(event.event_id, event.event_version) for event in away}
+        here = tuple(each for each in step.baseline if (each.event_id, each.event_version) not in gone)
+        self._publisher.publish(replace(step, baseline=here))
         self._publisher._send(TopicName.MATCHES, away, displacement=1)
         self._publisher.settle()
         now = time.monotonic()
-        self.written_at.update((event.event_id, now) for event in changed.events)
-        self.steps.append(changed)
+        self.written_at.update((event.event_id, now) for event in step.events)
+        self.steps.append(step)
 
     def _unlisted(self, event: MatchEvent) -> MatchEvent:
         return event.model_copy(update={"device_id": f"unlisted-{self._chance.randrange(UNLISTED_DEVICES):02d}"})

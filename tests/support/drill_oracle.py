@@ -33,7 +33,8 @@ def expected_messages(opening: Opening, steps: Sequence[Step], opened_at: dateti
     """The message of every violation by its id, as the packs of the distribution see a run recorded from an instant."""
     views = _views(opening, steps, micros(opened_at))
     book = the_law()
-    events = [event for step in steps for event in step.events]
+    written = sorted((event for step in steps for event in step.events), key=lambda each: each.event_version)
+    events = list({event.event_id: event for event in written}.values())
     return dict(chain.from_iterable(_judged(kind, frame, views, book) for kind, frame in _frames(events)))
 
 

@@ -151,6 +151,8 @@ class Books:
     unexpected: frozenset[str]
     under_two_ids: int
     repeats: int
+    taken_back: int
+    """Violations that were said and that what came late has retracted or contested."""
     differing: frozenset[str]
     """Violations whose last message is not what the core says, or that were repeated in other bytes uncorrected."""
 
@@ -180,6 +182,7 @@ def compare(heard: Sequence[Heard], expected: Mapping[str, bytes]) -> Books:
         unexpected=frozenset(ids - expected.keys()),
         under_two_ids=len(breaches) - len({breach[1:] for breach in breaches}),
         repeats=len(heard) - len(messages),
+        taken_back=sum(each.status in ("retracted", "contested") for each in last.values()),
         differing=frozenset(differing),
     )
 
@@ -204,6 +207,7 @@ class Outcome:
         yield f"seed {self.seed}: {', '.join(f'{blow.how} {blow.victim}' for blow in blows_of(self.seed))}"
         yield f"{self.events} events, {books.expected} violations expected"
         yield f"lost {len(books.lost)}, unexpected {len(books.unexpected)}, under two ids {books.under_two_ids}"
+        yield f"taken back {books.taken_back}"
         yield f"repeats {books.repeats}, of which differing {len(books.differing)}"
         yield f"judging again after (s): {', '.join(f'{how} {seconds:.1f}' for how, seconds in self.judging_again)}"
         yield f"exits: {', '.join(f'{how} {code}' for how, code in self.exits)}"
@@ -222,7 +226,7 @@ class Drill(Team):
         """Start, strike, let it settle, compare."""
         listener = Listener(self.settings)
         listener.start()
-        estate = Estate(self.settings, self.seed, rate=RATE)
+        estate = Estate(self.settings, self.seed, rate=RATE, late=True)
         for worker in [self.start(number) for number in range(2)]:
             worker.wait_ready(READY_SECONDS)
         estate.start()

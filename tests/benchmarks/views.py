@@ -1,0 +1,130 @@
+"""Rebuild of the views: how fast a worker reads all persons again after a restart, and the memory that they take.
+
+    python tests/benchmarks/views.py [--records N] [--bootstrap HOST:PORT]
+
+Writes records of consents, enrolments and withdrawals, three a person, to `subjects`, reads them with the readers of
+the worker, and prints, last, one JSON line: `records_per_second`, `cpu_records_per_second` (by the time that the
+process spent, on a machine that is shared), and `mib_a_million`, what the process grew by.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import live_job
+from aiokafka import AIOKafkaProducer
+from live import PARTITIONS, say
+from prometheus_client import CollectorRegistry
+
+from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, SubjectRecord
+from schemas.topics import TopicName
+from streams.live.judging_thread import JudgingThread
+from streams.live.log_reader import LogReader
+from streams.live.topic_admin import create
+from streams.live.views import LiveViews
+from streams.metrics.recorder import Recorder
+from streams.packs import rulebook
+from streams.settings import Settings
+from streams.simulator.broker import EmbeddedBroker
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def records(count: int) -> Iterator[tuple[str, SubjectRecord]]:
+    """Key and record: of each person an enrolment, a consent and, of one in ten, a withdrawal, else another consent."""
+    for number in range(count):
+        ref, which = live_job.subject_ref(number // 3), number % 3
+        about: dict[str, Any] = {"controller_id": "c1", "subject_ref": ref, "record_id": f"r{number}"}
+        about["valid_from"] = live_job.SINCE
+        if which == 0:
+            yield ref, Enrolment(age_band="adult", **about)
+        elif which == 1 or number % 10:
+            yield ref, ConsentGiven(
+                purposes=("p-access",), actions=("collect", "identify"), consent_form="separate", **about
+            )
+        else:
+            yield ref, ConsentWithdrawn(purposes=("p-access",), **about)
+
+
+async def load(settings: Settings, count: int) -> None:
+    """Write the records to the broker."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=list(settings.broker), acks="all", linger_ms=20, max_batch_size=512 * 1024
+    )
+    await producer.start()
+    try:
+        for record in live_job.registry():
+            await producer.send(settings.topic(TopicName.REGISTRY), record.to_json(), key=record.key.encode())
+        for ref, each in records(count):
+            await producer.send(settings.topic(TopicName.SUBJECTS), each.to_json(), key=ref.encode())
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+def resident() -> int:
+    """Bytes that this process holds in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+async def rebuilt(settings: Settings) -> tuple[float, float]:
+    """Read all views until they are warm; wall and process seconds."""
+    failures: list[BaseException] = []
+    book = rulebook()
+    views = LiveViews(
+        new_reader=lambda name: LogReader(settings.topic(name), brokers=settings.broker),
+        partitions=PARTITIONS,
+        thread=JudgingThread(),
+        recorder=Recorder(CollectorRegistry(), book, version="0.1.0", started_at=datetime.now(UTC)),
+        on_failure=failures.append,
+        asked=book.asked(),
+    )
+    began, used = time.perf_counter(), time.process_time()
+    views.start()
+    await views.keep(set(range(PARTITIONS)))
+    for partition in range(PARTITIONS):
+        await views.warm(partition)
+    took = time.perf_counter() - began, time.process_time() - used
+    await views.stop()
+    assert not failures, "what a reader cannot read ends it"
+    return took
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--bootstrap")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        bootstrap = options.bootstrap or stack.enter_context(EmbeddedBroker()).bootstrap
+        settings = Settings(broker=(bootstrap,), prefix=f"views{os.getpid()}.", partitions=PARTITIONS)
+        create(settings)
+        say(f"writing {options.records} records to {bootstrap}")
+        asyncio.run(load(settings, options.records))
+        gc.collect()
+        before = resident()
+        wall, cpu = asyncio.run(rebuilt(settings))
+        grown = resident() - before
+    result = {
+        "records_per_second": round(options.records / wall),
+        "cpu_records_per_second": round(options.records / cpu),
+        "mib_a_million": round(grown / 2**20 * 1_000_000 / options.records),
+    }
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
