@@ -35,7 +35,7 @@ from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.subject_history import Histories
 from streams.core.violation import deciding_records
-from streams.core.window import Window
+from streams.core.window import Window, bound_of
 from streams.errors import InputError, Place
 
 PIECE_LINES = 50_000
@@ -210,7 +210,7 @@ def pending(standing: Standing, word: str) -> dict[str, Any]:
     if isinstance(standing, Window):
         where = {"controller_id": standing.controller, "key": standing.key}
         times = {"window_from": moment_of(standing.first), "window_until": moment_of(standing.last)}
-        said |= where | {name: time_text(moment) for name, moment in times.items()} | {"bound": standing.rule.at_least}
+        said |= where | {name: time_text(moment) for name, moment in times.items()} | {"bound": bound_of(standing)}
     else:
         said |= {f"{part}_id": value for part in standing.rule.key if (value := standing.parts.get(part)) is not None}
         said |= {"opened_by": standing.opened_by, "opened_at": time_text(moment_of(standing.opened_at))}
