@@ -234,7 +234,8 @@ def test_an_exception_cites_its_article(rule: AnyRule) -> None:
 
 @every_rule
 def test_a_rule_begins_with_its_law_and_holds_where_it_holds(rule: AnyRule) -> None:
-    assert moment_of(rule.from_instant).isoformat() == OWN_DATES.get(rule.column, OWN_DATES.get(rule.id, FIRST_INSTANTS[rule.pack]))
+    usual = OWN_DATES.get(rule.id, FIRST_INSTANTS[rule.pack])
+    assert moment_of(rule.from_instant).isoformat() == OWN_DATES.get(rule.column, usual)
     assert rule.jurisdictions == (() if rule.pack == "core" else (JURISDICTIONS.get(rule.pack, "CN"),))
     assert rule.standing == ("what_if" if rule.pack == "cn2023" or rule.id in SHADOWED else "in_force")
 
