@@ -111,14 +111,18 @@ class Offline:
             cases = assemble(frame, kind, self.views, self.rulebook.facts_of(kind))
             verdicts = judge(cases, kind, self.rulebook)
             self._count(verdicts)
-            for entry in entries(cases, kind, self.rulebook):
-                self.docket.enter(entry.role.duty.column, entry.case)
-            self.latest = max(self.latest, cases.select(pl.col("occurred_at").dt.epoch("us").max()).item())
+            self.enter(cases, kind)
             rows = verdicts.cases["row"]
             said.extend((rows[index], line) for index, line in not_clear(verdicts, self.views))
         self.bad_lines.extend(bad_lines(file, piece))
         said.sort(key=lambda each: (each[0], each[1]["rule_id"], each[1]["revision"]))
         yield from (line for _, line in said)
+
+    def enter(self, cases: pl.DataFrame, kind: CaseKind) -> None:
+        """Enter cases for deadlines and windows, and note how far they reach."""
+        for entry in entries(cases, kind, self.rulebook):
+            self.docket.enter(entry.role.duty.column, entry.case)
+        self.latest = max(self.latest, cases.select(pl.col("occurred_at").dt.epoch("us").max()).item())
 
     def _count(self, verdicts: Verdicts) -> None:
         self.judged += verdicts.cases.height
