@@ -216,6 +216,9 @@ class GalleryRecord(Owned):
 class ExceptionRecord(Owned):
     """A legal instrument that excuses rules within a scope and a time."""
 
+    MINOR: ClassVar[int] = 1
+    schema_version: str = "1.1"
+    """Version of the contract; 1.1 added `max_hits`."""
     kind: Literal["exception"] = "exception"
     rule_ids: Annotated[tuple[Identifier, ...], Field(strict=False, min_length=1, max_length=64)]
     legal_basis: Text
@@ -226,6 +229,8 @@ class ExceptionRecord(Owned):
     device_ids: Identifiers = ()
     purpose_ids: Identifiers = ()
     evidence_ref: Identifier | None = None
+    max_hits: Annotated[int, Field(ge=1)] | None = None
+    """So many events a day may name it; more are overuse. It never changes the verdict on any of them."""
 
     @model_validator(mode="after")
     def _four_eyes(self) -> Self:

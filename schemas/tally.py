@@ -19,6 +19,9 @@ from schemas.contract import Contract, Digest, Identifier, Message, SubjectRef, 
 class CaseTally(Message):
     """One case that a rule enters for the holder of a key: it counts, silences, opens, fulfils or extends."""
 
+    MINOR: ClassVar[int] = 1
+    schema_version: str = "1.1"
+    """Version of the contract; 1.1 added `exception_id`."""
     kind: Literal["case"] = "case"
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
@@ -33,6 +36,7 @@ class CaseTally(Message):
     purpose_id: Identifier | None = None
     device_id: Identifier | None = None
     authority_id: Identifier | None = None
+    exception_id: Identifier | None = None
     match_event_id: Identifier | None = None
     """The match event that a human review is about."""
 

@@ -102,6 +102,8 @@ def _says(rule: AnyRule) -> Iterator[str]:
             span = "one local day" if rule.days == 1 else f"{rule.days} local days"
             counted = rule.count.replace("_", " ")
             yield f"Speaks where at least {rule.at_least} {counted} of one {rule.key} fall in {span}."
+            if rule.or_beyond is not None:
+                yield f"Speaks too where more of them name one exception record than its `{rule.or_beyond}` allows."
             yield ""
             for name, each in (("Counts", rule.counts), ("Silent if one", rule.unless)):
                 yield from () if each is None else _condition(each, name)

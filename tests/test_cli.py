@@ -105,9 +105,10 @@ def test_a_case_is_explained_and_an_unknown_one_is_told(run: Run, world: Path) -
     assert "expected an event with the id that --case names" in missing.err
 
 
-def test_rulebooks_are_compared_and_less_caught_is_a_finding(run: Run, world: Path) -> None:
-    law = str(resources.files("streams") / "law")
-    core = f"{law}/core.yaml"
+def test_rulebooks_are_compared_and_less_caught_is_a_finding(run: Run, world: Path, tmp_path: Path) -> None:
+    core, law = resources.files("streams") / "law" / "core.yaml", tmp_path
+    for name in ("core.yaml", "cn-2025.yaml"):
+        (law / name).write_text((resources.files("streams") / "law" / name).read_text("utf-8"), encoding="utf-8")
     same = run("rules", "diff", core, core, *of(world)[1:])
     assert (same.code, same.out.splitlines()[0]) == (0, "No longer violating: 0")
     less = run("rules", "diff", law, core, *of(world)[1:], "--json")

@@ -202,6 +202,7 @@ class Compiler:
             key=shape.key,
             count=shape.count,
             at_least=shape.at_least,
+            or_beyond=shape.or_beyond,
             counts=counts,
             unless=unless,
         )

@@ -272,7 +272,7 @@ class Docket:
                 yield from self._stored_windows(duty, holder, known)
                 continue
             own = [case for (column, _, _), case in entries.items() if column == duty.column]
-            found = list(windows(duty, own, known.until))
+            found = list(windows(duty, own, known.until, self.registry.max_hits))
             yield from found
             if any(each.known is False for each in own) or duty.unless is not None:
                 self._await_ends(duty, own, holder, known.until)

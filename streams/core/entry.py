@@ -35,6 +35,7 @@ PARTS = {
     "purpose": "purpose_id",
     "device": "device_id",
     "authority": "authority_id",
+    "exception": "exception_id",
     "event": "match_event_id",
 }
 SEEN = ("event_id", "occurred_at", *PARTS.values())

@@ -161,6 +161,8 @@ class WindowShape(Shape):
     key: Literal["site", "controller", "subject", "purpose", "device"]
     count: Literal["cases", "subjects", "sites", "stored_persons"] = "cases"
     at_least: Annotated[int, Field(ge=1)]
+    or_beyond: Literal["max_hits"] | None = None
+    """What one exception record allows a day: where more of the cases name it, the bound is reached too."""
     unless: Prose | None = None
     """One such case in the window and the rule is silent: then it speaks at the window's end only."""
 
@@ -229,6 +231,15 @@ class RuleShape(Shape):
     references: tuple[Line, ...] = ()
     """Where to read more: texts of the law, guidance, decisions."""
     tests: tuple[RuleTest, ...] = ()
+
+    @model_validator(mode="after")
+    def _allowance_of_a_day(self) -> Self:
+        window = self.window
+        if window is None or window.or_beyond is None:
+            return self
+        if (window.days, window.key, window.count) != (1, "controller", "cases"):
+            raise ValueError("expected 'or_beyond' beside one day, the key 'controller' and the count 'cases'")
+        return self
 
     @model_validator(mode="after")
     def _keys_of_its_kind(self) -> Self:

@@ -184,6 +184,8 @@ class WindowRule(AnyRule):
     key: KeyPart
     count: Literal["cases", "subjects", "sites", "stored_persons"]
     at_least: int
+    or_beyond: str | None
+    """The number of an exception record beyond which cases that name it reach the bound too."""
     counts: Rule | None
     """Which cases count; None where persons whose data is stored do."""
     unless: Rule | None

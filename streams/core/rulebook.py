@@ -183,6 +183,7 @@ def canonical(rule: AnyRule) -> dict[str, object]:
         case WindowRule():
             cases = [None if each is None else _case(each) for each in (rule.counts, rule.unless)]
             content["window"] = [rule.days, rule.key, rule.count, rule.at_least, rule.timezone, *cases]
+            content |= {} if rule.or_beyond is None else {"or_beyond": rule.or_beyond}
         case DeadlineRule():
             clauses = [[name, _clause(clause)] for name, clause in rule.clauses()]
             content["deadline"] = [list(rule.key), rule.once, rule.continuing, rule.timezone, asdict(rule.due), clauses]

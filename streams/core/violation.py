@@ -29,7 +29,7 @@ from streams.core.judge import Outcome, Verdicts
 from streams.core.obligation import Obligation, Status
 from streams.core.rule import Rule
 from streams.core.subject_history import Histories
-from streams.core.window import Window
+from streams.core.window import Window, bound_of
 
 ID_SCHEME = "1"
 
@@ -211,7 +211,7 @@ def _of_window(window: Window) -> dict[str, Any]:
         "event_kind": "window",
         "occurred_at": moment_of(window.first),
         "window_until": moment_of(window.last),
-        "bound": window.rule.at_least,
+        "bound": bound_of(window),
         "controller_id": window.controller,
         **({field: value} if field else {}),
     }

@@ -6,7 +6,9 @@ Rules:
 2. A case counts once, by its event id, however often and in whatever order it is entered.
 3. A bound that is reached stays reached, so the breach is said at once; only what could still be silenced (`unless`)
    waits for the end. Where cases that could not be judged would make the difference, the window is undetermined.
-4. The id comes from rule, revision, key and window, never from an event.
+4. An exception record may allow less than the rule does; the least that it allowed at the instant of a counted case
+   counts, so that more cases never undo a breach.
+5. The id comes from rule, revision, key and window, never from an event.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -47,6 +49,8 @@ class Window:
     first: int
     last: int
     why: Unknown | None = None
+    allowed: int | None = None
+    """What an exception record allows, where that is less than the bound of the rule and was gone beyond."""
     undone: Undone | None = None
     again: bool = False
     """It was said before that the bound was reached, and then that it was not."""
@@ -66,7 +70,13 @@ def window_id(rule: WindowRule, controller: str, key: str, first: int) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
-def windows(rule: WindowRule, entered: Iterable[Happening], until: int) -> Iterator[Window]:
+Allowed = Callable[[str, str, int], int | None]
+"""How many cases a day may name an exception: of a controller, by its id, at an instant; None where it does not say."""
+
+
+def windows(
+    rule: WindowRule, entered: Iterable[Happening], until: int, allowed: Allowed = lambda *_: None
+) -> Iterator[Window]:
     """Every window of a rule of which something is to be said: breached, or undetermined at its end."""
     found: defaultdict[tuple[str, str, int, int], list[Happening]] = defaultdict(list)
     for case in entered:
@@ -78,11 +88,33 @@ def windows(rule: WindowRule, entered: Iterable[Happening], until: int) -> Itera
             found[str(each.parts["controller"]), key, *window_of(rule, each.at)].append(each)
     for (controller, key, first, last), cases in sorted(found.items()):
         status = _status(rule, cases, ended=last < until)
+        bound = None
+        if rule.or_beyond is not None and status is not Status.BREACHED:
+            bound, status = _beyond(cases, allowed, ended=last < until) or (None, status)
         if status is not None:
             identity = window_id(rule, controller, f"{rule.key}/{key}", first)
             unknown = Unknown.NOT_REGISTERED if key == NOWHERE else Unknown.NOT_REPORTED
             why = unknown if status is Status.UNDETERMINED else None
-            yield Window(rule, identity, status, controller, f"{rule.key}/{key}", first, last, why)
+            yield Window(rule, identity, status, controller, f"{rule.key}/{key}", first, last, why, bound)
+
+
+def _beyond(cases: Iterable[Happening], allowed: Allowed, *, ended: bool) -> tuple[int, Status] | None:
+    """What an exception allows that is named more often than that, or at the end perhaps is; the certain ones first."""
+    named: defaultdict[str, list[Happening]] = defaultdict(list)
+    for each in cases:
+        if (paper := each.parts.get("exception")) is not None:
+            named[paper].append(each)
+    found: list[tuple[bool, int]] = []
+    for paper, uses in named.items():
+        limits = [allowed(str(each.parts["controller"]), paper, each.at) for each in uses]
+        bound = min((each for each in limits if each is not None), default=None)
+        surely = len({each.id for each in uses if each.known})
+        if bound is not None and (surely > bound or (ended and len({each.id for each in uses}) > bound)):
+            found.append((surely <= bound, bound))
+    if not found:
+        return None
+    doubtful, bound = min(found)
+    return bound, Status.UNDETERMINED if doubtful else Status.BREACHED
 
 
 def _status(rule: WindowRule, cases: Sequence[Happening], *, ended: bool) -> Status | None:
@@ -97,6 +129,11 @@ def _status(rule: WindowRule, cases: Sequence[Happening], *, ended: bool) -> Sta
     if not ended or perhaps < rule.at_least or any(each.known for each in silencing):
         return None
     return Status.UNDETERMINED if silencing or surely < rule.at_least else Status.BREACHED
+
+
+def bound_of(window: Window) -> int:
+    """The number of cases at which a window speaks: that of its rule, or the next after what a record allows."""
+    return window.rule.at_least if window.allowed is None else window.allowed + 1
 
 
 def window_end(rule: WindowRule, instant: int) -> int:

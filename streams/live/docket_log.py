@@ -47,6 +47,7 @@ def tallies(entered: Iterable[Entry], names: TopicNames, partitions: int) -> Ite
             purpose_id=case.parts.get("purpose"),
             device_id=case.parts.get("device"),
             authority_id=case.parts.get("authority"),
+            exception_id=case.parts.get("exception"),
             match_event_id=case.parts.get("event"),
         )
         yield _outgoing(names[TopicName.TALLIES], holder_of(duty, case).id, message, partitions)
@@ -162,6 +163,7 @@ def _case(message: CaseTally) -> Happening:
         "purpose": message.purpose_id,
         "device": message.device_id,
         "authority": message.authority_id,
+        "exception": message.exception_id,
     }
     if message.match_event_id is not None:
         parts["event"] = message.match_event_id

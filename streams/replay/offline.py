@@ -35,7 +35,7 @@ from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.subject_history import Histories
 from streams.core.violation import deciding_records
-from streams.core.window import Window
+from streams.core.window import Window, bound_of
 from streams.errors import InputError, Place
 
 PIECE_LINES = 50_000
@@ -111,14 +111,18 @@ class Offline:
             cases = assemble(frame, kind, self.views, self.rulebook.facts_of(kind))
             verdicts = judge(cases, kind, self.rulebook)
             self._count(verdicts)
-            for entry in entries(cases, kind, self.rulebook):
-                self.docket.enter(entry.role.duty.column, entry.case)
-            self.latest = max(self.latest, cases.select(pl.col("occurred_at").dt.epoch("us").max()).item())
+            self.enter(cases, kind)
             rows = verdicts.cases["row"]
             said.extend((rows[index], line) for index, line in not_clear(verdicts, self.views))
         self.bad_lines.extend(bad_lines(file, piece))
         said.sort(key=lambda each: (each[0], each[1]["rule_id"], each[1]["revision"]))
         yield from (line for _, line in said)
+
+    def enter(self, cases: pl.DataFrame, kind: CaseKind) -> None:
+        """Enter cases for deadlines and windows, and note how far they reach."""
+        for entry in entries(cases, kind, self.rulebook):
+            self.docket.enter(entry.role.duty.column, entry.case)
+        self.latest = max(self.latest, cases.select(pl.col("occurred_at").dt.epoch("us").max()).item())
 
     def _count(self, verdicts: Verdicts) -> None:
         self.judged += verdicts.cases.height
@@ -210,7 +214,7 @@ def pending(standing: Standing, word: str) -> dict[str, Any]:
     if isinstance(standing, Window):
         where = {"controller_id": standing.controller, "key": standing.key}
         times = {"window_from": moment_of(standing.first), "window_until": moment_of(standing.last)}
-        said |= where | {name: time_text(moment) for name, moment in times.items()} | {"bound": standing.rule.at_least}
+        said |= where | {name: time_text(moment) for name, moment in times.items()} | {"bound": bound_of(standing)}
     else:
         said |= {f"{part}_id": value for part in standing.rule.key if (value := standing.parts.get(part)) is not None}
         said |= {"opened_by": standing.opened_by, "opened_at": time_text(moment_of(standing.opened_at))}

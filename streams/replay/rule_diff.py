@@ -5,17 +5,19 @@ Rules:
    its revisions, and a rule that one of them lacks says nothing there.
 2. What was a violation and is none any more comes first: the dangerous direction. An excuse or an unknown in its place
    is less caught, too.
-3. Counts are whole; examples are the first few events, so that the memory does not grow with the log.
+3. Deadlines and windows are compared too, at the latest instant that the files tell of: one of the same rule, holder
+   and beginning is the same. Their examples are what opened them, or the id of the window.
+4. Counts are whole; examples are the first few events, so that the memory does not grow with the log.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -84,17 +86,50 @@ def diff(
                 found.judged += frame.height
                 _compare(found, _judged(before, kind, frame), _judged(after, kind, frame))
             found.bad_lines += bad_lines(str(file), piece)
+    _compare_standing(found, _standing(before), _standing(after))
     found.bad_lines = [*before.bad_lines, *found.bad_lines]
     return found
 
 
 def _judged(side: Offline, kind: CaseKind, frame: pl.DataFrame) -> Verdicts:
     book = side.rulebook
-    return judge(assemble(frame, kind, side.views, book.facts_of(kind)), kind, book)
+    cases = assemble(frame, kind, side.views, book.facts_of(kind))
+    side.enter(cases, kind)
+    return judge(cases, kind, book)
+
+
+def _standing(side: Offline) -> Standings:
+    """What a side says of deadlines and windows at the end, by what makes it the same under another rulebook."""
+    said = list(side.settle())
+    return {(line["rule_id"], *(line.get(name) for name in SAME)): line for line in said}
+
+
+SAME = (
+    *("controller_id", "key", "window_from", "opened_by", "opened_at"),
+    *("subject_id", "site_id", "purpose_id", "device_id", "authority_id"),
+)
+"""What of a deadline or a window does not hang on the wording of its rule."""
+
+
+Standings = Mapping[tuple[object, ...], dict[str, Any]]
+
+
+def _compare_standing(found: RuleDiff, before: Standings, after: Standings) -> None:
+    outcomes = {outcome.word: outcome for outcome in Outcome}
+    for place in sorted(before.keys() | after.keys(), key=repr):
+        line = before.get(place) or after[place]
+        was, became = (outcomes[side[place]["verdict"]] if place in side else Outcome.CLEAR for side in (before, after))
+        change = _change(was, became) if was is not became else None
+        if change is not None:
+            part, _, value = line.get("key", "").partition("/")
+            site = value if part == "site" else line.get("site_id")
+            example = line.get("opened_by") or line["standing_id"]
+            _note(found, change, line["rule_id"], became, (site, line.get("purpose_id"), example))
 
 
 def _compare(found: RuleDiff, before: Verdicts, after: Verdicts) -> None:
     said, says = _by_id(before), _by_id(after)
+    places = before.cases.select("site_in_force", "purpose_id", "event_id")
     for rule_id in sorted(said.keys() | says.keys()):
         height = before.cases.height
         nothing = pl.repeat(Outcome.NOT_APPLICABLE.value, height, dtype=pl.UInt8, eager=True)
@@ -102,7 +137,7 @@ def _compare(found: RuleDiff, before: Verdicts, after: Verdicts) -> None:
         for index, was, became in pair.filter(pl.col("old") != pl.col("new")).iter_rows():
             change = _change(Outcome(was), Outcome(became))
             if change is not None:
-                _note(found, change, rule_id, Outcome(became), before.cases.row(index, named=True))
+                _note(found, change, rule_id, Outcome(became), places.row(index))
 
 
 def _by_id(verdicts: Verdicts) -> dict[str, pl.Series]:
@@ -123,12 +158,12 @@ def _change(was: Outcome, became: Outcome) -> Change | None:
     return Change.NEWLY_UNDETERMINED if became is Outcome.UNDETERMINED else None
 
 
-def _note(found: RuleDiff, change: Change, rule_id: str, became: Outcome, row: dict[str, object]) -> None:
-    site, purpose = row["site_in_force"], row["purpose_id"]
+def _note(found: RuleDiff, change: Change, rule_id: str, became: Outcome, where: tuple[object, ...]) -> None:
+    site, purpose, example = where
     found.counts[Where(change, rule_id, became.word, _text(site), _text(purpose))] += 1
     examples = found.examples[change, rule_id]
     if len(examples) < EXAMPLES:
-        examples.append(str(row["event_id"]))
+        examples.append(str(example))
 
 
 def _text(value: object) -> str | None:

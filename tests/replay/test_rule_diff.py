@@ -52,6 +52,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     }
 
 
+TOO_MANY = a_rule("test.many", condition="original_image_retained", kind="window",
+                  window={"days": 1, "key": "controller", "at_least": 2})  # fmt: skip
+
+
+def test_a_window_that_speaks_under_one_rulebook_alone_is_a_difference(files: dict[str, list[Path]]) -> None:
+    without, with_it = a_book(POST), a_book(POST, TOO_MANY)
+    gone = diff(with_it, without, **files)
+    assert (gone.catches_less, changes(gone, Change.NO_LONGER_VIOLATING)) == (True, {"test.many": 1})
+    assert changes(diff(without, with_it, **files), Change.NEWLY_VIOLATING) == {"test.many": 1}
+    later = a_rule("test.many", condition="original_image_retained", kind="window", revision=2,
+                   window={"days": 1, "key": "controller", "at_least": 1})  # fmt: skip
+    assert not diff(with_it, a_book(POST, later), **files).counts
+
+
 def changes(found: RuleDiff, change: Change) -> dict[str, int]:
     """How many cases of each rule changed so."""
     counts: Counter[str] = Counter()
