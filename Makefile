@@ -48,21 +48,20 @@ stack:  ## build the image and start the containers; needs Docker and GRAFANA_AD
 
 # First the coverage gate, over the tests that are about what it measures (a rule's own tests run the core) and with few
 # examples, since tracing is slow. Then all tests with all examples. The drills that kill workers wait half of their
-# time, so they begin, one at a time on each kind of broker, and the rest fills the machine beside them.
+# time, so they begin, and the rest fills the machine beside them.
 PROCESSES ?= 4
-DISTRIBUTED = -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 MEASURED := tests/schemas tests/core tests/law/test_rule_tests.py
 test: setup  ## all tests, with the coverage gate; ARGS="-k timeline" for some of them
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@EXAMPLES=0.1 $(BIN)/python -m pytest $(MEASURED) -q $(DISTRIBUTED) --cov --cov-report=
+	@EXAMPLES=0.1 $(BIN)/python -m pytest $(MEASURED) -q -n $(PROCESSES) --cov --cov-report=
 	@$(BIN)/python tests/house/branches.py 95
-	@$(BIN)/python -m pytest $(DISTRIBUTED)
+	@$(BIN)/python -m pytest -n $(PROCESSES)
 endif
 
 test-fast: setup  ## the tests that need no Apache Kafka and kill nothing
-	@$(BIN)/python -m pytest -m "not kafka and not kill" $(DISTRIBUTED) $(ARGS)
+	@$(BIN)/python -m pytest -m "not kafka and not kill" -n $(PROCESSES) $(ARGS)
 
 lint: setup  ## ruff, and the floors of the house
 	@$(BIN)/ruff check .

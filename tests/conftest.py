@@ -5,9 +5,9 @@ Rules:
 2. `embedded` always works; `apache_kafka` skips with its reason, except in CI, where it must run and fails instead.
 3. `broker` runs a test on both; whatever needs Apache Kafka carries the marker `kafka` without saying so itself.
 4. Quick tests first, then those on Apache Kafka, then those that kill. Where the suite runs in several processes, the
-   long ones come first, so that none of them is left alone at the end; a file stays in one process with what it shares,
-   apart by kind of broker; of what kills, one at a time is done on each kind. All share one node of Apache Kafka: who
-   needs it first starts it, and stops it when the last one is done.
+   long ones come first, so that none of them is left alone at the end, and a file stays in one process with what it
+   shares, apart by kind of broker. All share one node of Apache Kafka: who needs it first starts it, and stops it when
+   the last one is done.
 5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
 """
 
@@ -17,10 +17,11 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from command_line import run  # noqa: F401 - a fixture is known where it is imported
 from kafka_node import KafkaNode, KafkaUnavailableError, cluster_of_ones_own
@@ -84,20 +85,24 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out; say which process it goes to."""
+    """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out."""
     if "apache_kafka" in getattr(item, "fixturenames", ()):
         item.add_marker("kafka")
-    if item.get_closest_marker("kill"):
-        name = f"kill-{_broker_of(item)}"
-    else:
-        name = f"{Path(item.location[0]).stem}{'-kafka' if item.get_closest_marker('kafka') else ''}"
-    item.add_marker(pytest.mark.xdist_group(name))
 
 
-def _broker_of(item: pytest.Item) -> str:
-    """The kind of broker that a test runs on; a test that names none has one of its own, or needs none."""
-    call = getattr(item, "callspec", None)
-    return str(call.params.get("broker", "embedded")) if call is not None else "embedded"
+class ByFileAndBroker(LoadScopeScheduling):
+    """Gives a process the tests of a file that run on one kind of broker, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, name = nodeid.partition("::")
+        return f"{file}::apache" if "[apache" in name else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileAndBroker:
+    """Share tests among processes by file and kind of broker."""
+    config.option.loadscopereorder = False
+    return ByFileAndBroker(config, log)
 
 
 @pytest.hookimpl(trylast=True)
