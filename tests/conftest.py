@@ -90,7 +90,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("kafka")
 
 
-class ByFileAndBroker(LoadScopeScheduling):
+class ByFileAndBroker(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types
     """Gives a process the tests of a file that run on one kind of broker, in the order in which they were collected."""
 
     def _split_scope(self, nodeid: str) -> str:
