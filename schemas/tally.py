@@ -21,13 +21,15 @@ class CaseTally(Message):
 
     MINOR: ClassVar[int] = 1
     schema_version: str = "1.1"
-    """Version of the contract; 1.1 added `exception_id`."""
+    """Version of the contract; 1.1 added `exception_id` and `reason`."""
     kind: Literal["case"] = "case"
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
     role: Annotated[str, Field(pattern=r"^(counts|unless|(opens|fulfils|extends)-[0-9]{1,2})$")]
     certain: bool = True
     """False where it could not be judged whether the case meets the condition."""
+    reason: Annotated[str, Field(pattern=r"^[a-z_]{3,40}$")] | None = None
+    """Why it could not be judged."""
     event_id: Identifier
     occurred_at: UtcTime
     controller_id: Identifier

@@ -320,7 +320,7 @@ def restarts(duty: Duty, role: str) -> bool:
 
 def _replaces(case: Happening, held: Happening) -> bool:
     """Whether a case takes the place of one entered before: it is certain where that was in doubt, or later."""
-    return (case.known, case.at, case.id) > (held.known, held.at, held.id)
+    return (case.known, case.at, case.id, case.why or "") > (held.known, held.at, held.id, held.why or "")
 
 
 def _record_kinds(duties: tuple[DeadlineRule, ...]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import polars as pl
 
 from streams.core.calendar import Period
 from streams.core.docket import restarts
-from streams.core.facts import CaseKind
+from streams.core.facts import CaseKind, Unknown
 from streams.core.holder import about_subject
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts, judge
@@ -40,6 +40,8 @@ PARTS = {
 }
 SEEN = ("event_id", "occurred_at", *PARTS.values())
 """What a duty sees of a case."""
+WHY = "why"
+"""The column that says why a row is in doubt."""
 PERIODS: Mapping[Period, str] = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
 PERIOD = "local period"
 
@@ -87,8 +89,18 @@ def entered(
             if not counts[outcome] or not (known or matters_in_doubt(role)):
                 continue
             held = verdicts.outcomes[rule.column] == outcome.value
-            rows = frame.select(columns).filter(held if which is None else held.gather(which))
+            seen = frame.select(columns)
+            seen = seen if known else seen.with_columns(_why(verdicts, rule, which))
+            rows = seen.filter(held if which is None else held.gather(which))
             yield Entered(role, known, needed(rows.with_columns(missing), role))
+
+
+def _why(verdicts: Verdicts, rule: Rule, which: pl.Series | None) -> pl.Series:
+    """Why a rule left each row undetermined, where it did."""
+    found = verdicts.reasons(rule)
+    reasons = pl.repeat(None, verdicts.cases.height, dtype=pl.String, eager=True).alias(WHY)
+    reasons = reasons.scatter(found["index"], found["reason"])
+    return reasons if which is None else reasons.gather(which)
 
 
 def matters_in_doubt(role: Role) -> bool:
@@ -136,9 +148,10 @@ def happenings(rows: pl.DataFrame, role: str, *, known: bool) -> Iterator[Happen
     """What a duty sees of cases in a role; `rows` has the columns of `SEEN`."""
     names = tuple(PARTS)
     ids, instants = rows["event_id"].to_list(), rows["occurred_at"].dt.epoch("us").to_list()
+    reasons = rows[WHY].to_list() if WHY in rows.columns else [None] * rows.height
     values = zip(*(rows[column].to_list() for column in PARTS.values()), strict=True)
-    for event_id, at, each in zip(ids, instants, values, strict=True):
+    for event_id, at, reason, each in zip(ids, instants, reasons, values, strict=True):
         parts: dict[str, str | None] = dict(zip(names, each, strict=True))
         if parts["event"] is None:
             del parts["event"]
-        yield Happening(role, event_id, at, NEVER, {}, parts, known)
+        yield Happening(role, event_id, at, NEVER, {}, parts, known, None if reason is None else Unknown(reason))

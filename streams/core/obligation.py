@@ -50,7 +50,7 @@ class Happening(NamedTuple):
     """A record, or a case that was entered for a duty, as a duty sees it.
 
     `what` is the kind of a record, or the role of a case (`opens-0`); `known` is false where it cannot be said whether
-    the case meets its condition.
+    the case meets its condition, and `why` is then the reason, where there is one.
     """
 
     what: str
@@ -60,6 +60,7 @@ class Happening(NamedTuple):
     fields: Mapping[str, object]
     parts: Parts
     known: bool = True
+    why: Unknown | None = None
 
 
 class Trigger(NamedTuple):
@@ -186,7 +187,7 @@ def _triggers(
             if each.what not in (role, clause.record):
                 continue
             if clause.case is not None:  # the judge has said that the rule applies
-                why = None if each.known else Unknown.NOT_REPORTED
+                why = None if each.known else each.why or Unknown.NOT_REPORTED
                 yield Trigger(each.id, each.at, {}, _own_parts(each), None), why
             elif (opened := _opened(rule, clause, each, known)) is not None:
                 yield opened
@@ -294,8 +295,8 @@ def _settled(
         return replace(found, status=Status.FULFILLED, closed_by=min(in_time))
     if known.until <= end.instant and rule.fulfilled_by:
         return found
-    if any(each is not None for each in said):
-        return replace(found, status=Status.UNDETERMINED, why=Unknown.NOT_REPORTED)
+    for each, _ in filter(None, said):
+        return replace(found, status=Status.UNDETERMINED, why=each.why or Unknown.NOT_REPORTED)
     if end.estimated:
         return replace(found, status=Status.UNDETERMINED, why=Unknown.CALENDAR_UNPUBLISHED)
     why, kinds = _unearned(rule, trigger, end.instant, known)

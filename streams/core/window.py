@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -93,9 +93,15 @@ def windows(
             bound, status = _beyond(cases, allowed, ended=last < until) or (None, status)
         if status is not None:
             identity = window_id(rule, controller, f"{rule.key}/{key}", first)
-            unknown = Unknown.NOT_REGISTERED if key == NOWHERE else Unknown.NOT_REPORTED
+            unknown = Unknown.NOT_REGISTERED if key == NOWHERE else _why(cases)
             why = unknown if status is Status.UNDETERMINED else None
             yield Window(rule, identity, status, controller, f"{rule.key}/{key}", first, last, why, bound)
+
+
+def _why(cases: Iterable[Happening]) -> Unknown:
+    """Why most of the cases in doubt are; of reasons that are as frequent the first of the alphabet."""
+    counted = Counter((each.why or Unknown.NOT_REPORTED).value for each in cases if not each.known)
+    return Unknown(min(counted, key=lambda reason: (-counted[reason], reason))) if counted else Unknown.NOT_REPORTED
 
 
 def _beyond(cases: Iterable[Happening], allowed: Allowed, *, ended: bool) -> tuple[int, Status] | None:

@@ -16,6 +16,7 @@ from schemas.topics import TopicName
 from schemas.verdict import Obligation as ObligationMessage
 from streams.core.docket import Docket
 from streams.core.entry import Entry
+from streams.core.facts import Unknown
 from streams.core.holder import Standing, holder_of
 from streams.core.instant import NEVER, micros, moment_of
 from streams.core.obligation import Happening, Obligation, Status
@@ -39,6 +40,7 @@ def tallies(entered: Iterable[Entry], names: TopicNames, partitions: int) -> Ite
             revision=duty.revision,
             role=case.what,
             certain=case.known,
+            reason=None if case.why is None else case.why.value,
             event_id=case.id,
             occurred_at=moment_of(case.at),
             controller_id=str(case.parts["controller"]),
@@ -155,6 +157,10 @@ def remember(docket: Docket, message: ObligationMessage) -> None:
     )
 
 
+REASONS = frozenset(reason.value for reason in Unknown)
+"""Those that we know; another version of us may write more."""
+
+
 def _case(message: CaseTally) -> Happening:
     parts: dict[str, str | None] = {
         "controller": message.controller_id,
@@ -168,4 +174,5 @@ def _case(message: CaseTally) -> Happening:
     if message.match_event_id is not None:
         parts["event"] = message.match_event_id
     at = micros(message.occurred_at)
-    return Happening(message.role, message.event_id, at, NEVER, {}, parts, message.certain)
+    why = Unknown(message.reason) if message.reason in REASONS else None
+    return Happening(message.role, message.event_id, at, NEVER, {}, parts, message.certain, why)

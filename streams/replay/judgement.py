@@ -17,7 +17,7 @@ import polars as pl
 
 from schemas.registry import SiteRecord
 from streams.core.case import Views
-from streams.core.entry import PARTS, entered, happenings
+from streams.core.entry import PARTS, WHY, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts, first_open, judge
 from streams.core.likeness import Likeness, alike
@@ -36,6 +36,7 @@ ENTRIES: Mapping[str, pl.DataType] = {
     "known": pl.Boolean(),
     "event_id": pl.String(),
     "occurred_at": pl.Datetime("us", "UTC"),
+    WHY: pl.String(),
     **{column: pl.String() for column in PARTS.values()},
 }
 SPOTS: Mapping[str, pl.DataType] = {
@@ -326,6 +327,7 @@ def _entries(
     parts = [pl.DataFrame(schema=ENTRIES)]
     for role, known, rows in entered(placed, verdicts, bench.rulebook.roles, likeness.which):
         marked = rows.with_columns(duty=pl.lit(role.duty.column), role=pl.lit(role.name), known=pl.lit(known))
+        marked = marked.with_columns(pl.lit(None, pl.String).alias(WHY)) if known else marked
         parts.append(marked.select(pl.col(name).cast(dtype) for name, dtype in ENTRIES.items()))
     return pl.concat(parts)
 
