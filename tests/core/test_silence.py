@@ -113,10 +113,10 @@ def said(docket: Docket, cases: list[tuple[str, Happening]]) -> dict[str, Any]:
 def test_a_docket_that_passes_over_the_silent_says_the_same(seed: int, entered: int) -> None:
     chance = Random(seed)
     registry = a_registry(chance)
-    duties = [each for each in book().duties if getattr(each, "of_subject", False)]
+    roles = [each for each in book().roles.values() if getattr(each.duty, "of_subject", False)]
+    chosen = [chance.choice(roles) for _ in range(entered)]
     cases = [
-        (chance.choice(duties).column, a_case(chance.choice(["opens-0", "extends-0"]), number, chance.randrange(2_000)))
-        for number in range(entered)
+        (role.duty.column, a_case(role.name, number, chance.randrange(2_000))) for number, role in enumerate(chosen)
     ]
     plain = Docket(book(), registry, the_histories(Random(seed)))
     hushed = Docket(book(), registry, the_histories(Random(seed)))
