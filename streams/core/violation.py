@@ -97,9 +97,27 @@ def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
 def _at_boundary(rule: Rule, row: dict[str, Any], views: Views) -> bool:
     """Whether a rule asks for consent and the event lies within the skew of the clocks of an edge of one."""
     history = None if row["subject_ref"] is None else views.histories.history(row["subject_ref"])
-    if history is None or all(FACTS[name].source is not Source.CONSENT for name in rule.facts):
+    if history is None or not asks_for_consent(rule):
         return False
     return history.near_consent_edge(row["controller_id"], micros(row["occurred_at"]), views.skew)
+
+
+def asks_for_consent(rule: Rule) -> bool:
+    """Whether a rule asks a fact about consent."""
+    return any(FACTS[name].source is Source.CONSENT for name in rule.facts)
+
+
+def at_boundary(frame: pl.DataFrame, views: Views) -> pl.Series:
+    """Which of some matches lie within the clocks' skew of an edge of their person's consent; null elsewhere.
+
+    `frame` has the columns `subject_ref`, `controller_id` and `occurred_at`.
+    """
+    about = frame.select("subject_ref", "controller_id", pl.col("occurred_at").dt.epoch("us"))
+    near: dict[tuple[str | None, str, int], bool] = {}
+    for key in about.unique().iter_rows():
+        history = None if key[0] is None else views.histories.history(key[0])
+        near[key] = history is not None and history.near_consent_edge(key[1], key[2], views.skew)
+    return pl.Series("boundary", [near[key] or None for key in about.iter_rows()], dtype=pl.Boolean)
 
 
 def excused_by(rule: Rule, row: Mapping[str, Any], context: Context) -> tuple[str, ...]:

@@ -61,11 +61,13 @@ VERDICTS: Mapping[str, pl.DataType] = {
     "authority_id": pl.String(),
     "window_until": INSTANT,
     "bound": pl.Int64(),
+    "boundary": pl.Boolean(),
 }
 """`event_kind` is `match`, `access_outcome`, `human_review`, `disclosure`, `deadline` or `window`, the last two without
 an event; `occurred_at` of a deadline is its last instant, of a window its first; `recorded_at` is null where the source
 does not tell it; `outcome` is `violation`, `excused` or `undetermined`, the last with its `reason`; `violation_id` is
-the id that the breach has or would have; `site_id` is where the device's record says it stands."""
+the id that the breach has or would have; `boundary` is true of a breach within the clocks' skew of the edge of a
+consent, else null; `site_id` is where the device's record says it stands."""
 
 TALLIES: Mapping[str, pl.DataType] = {
     "day": pl.Date(),

@@ -5,8 +5,9 @@ Rules:
 2. A range of a Kafka log is moved to an archive in the output first, by the same code as `consentinel archive`, and
    replayed from there: so a run that was killed reads no record twice.
 3. Exit code 1 where a violation in force stands.
-4. How far an event may lie beyond its append time is the setting of the workers, `CONSENTINEL_FUTURE_SECONDS`; where it
-   is not the default, the command that the answer names says it.
+4. How far an event may lie beyond its append time, and how far clocks may differ, are the settings of the workers,
+   `CONSENTINEL_FUTURE_SECONDS` and `CONSENTINEL_SKEW_SECONDS`; where one is not the default, the command that the
+   answer names says it.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         known_at=None if known is None else known_at(known)[1],
         rules_as_of=day,
         future_seconds=settings.future_seconds,
+        skew_seconds=settings.skew_seconds,
         command=_tolerance(settings) + _command(since, until, source, packs, day, known, allow_holes=allow_holes),
     )
     opened = _source(source, question, out, allow_holes=allow_holes)
@@ -115,8 +117,9 @@ def _command(
 
 def _tolerance(settings: Settings) -> str:
     """What the environment said of clocks, where it was not the default: the answer depends on it."""
-    said = settings.future_seconds
-    return "" if said == Settings.model_fields["future_seconds"].default else f"CONSENTINEL_FUTURE_SECONDS={said:g} "
+    said = {name: getattr(settings, name) for name in ("future_seconds", "skew_seconds")}
+    other = {name: value for name, value in said.items() if value != Settings.model_fields[name].default}
+    return "".join(f"CONSENTINEL_{name.upper()}={value:g} " for name, value in other.items())
 
 
 def _text(moment: datetime) -> str:

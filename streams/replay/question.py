@@ -70,6 +70,7 @@ class Question:
     known_at: datetime | None = None
     rules_as_of: date | None = None
     future_seconds: float = 60.0
+    skew_seconds: float = 1.0
     command: str = "consentinel replay"
 
     def __post_init__(self) -> None:

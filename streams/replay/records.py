@@ -83,7 +83,7 @@ class Records:
 
 def read_records(source: LogSource, question: Question) -> Records:
     """Everything of law that was known."""
-    records = Records(Views(histories=Histories(question.rulebook.asked())))
+    records = Records(Views(histories=Histories(question.rulebook.asked()), skew=round(question.skew_seconds * 1e6)))
     for _, log in groupby(source.records(), key=lambda found: found.topic):
         while some := list(islice(log, TOGETHER)):
             known = some if question.known.everything else [each for each in some if _known(each, question.known)]

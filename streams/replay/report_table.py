@@ -77,6 +77,8 @@ class Findings:
     period: str
     reasons: tuple[Line, ...]
     """Undetermined cases by reason."""
+    boundary: Shown
+    """Violations within the clocks' skew of the edge of a consent."""
 
 
 def findings(answer: Answer, standing: Standing, cell_size: int) -> Findings:
@@ -99,6 +101,7 @@ def findings(answer: Answer, standing: Standing, cell_size: int) -> Findings:
         times=tuple(_times(violations, answer, shown["violation"], cell_size)),
         unknown_times=tuple(_times(unknown, answer, shown["undetermined"], cell_size)),
         period=period,
+        boundary=_boundary(answer, standing, sums["violation"], shown["violation"], cell_size),
         reasons=tuple(_reasons(answer, standing, shown["undetermined"], sums["undetermined"], cell_size)),
     )
 
@@ -168,6 +171,12 @@ def _reasons(answer: Answer, standing: str, whole: Shown, unknown: int, cell_siz
     if counted["n"].sum() != unknown:
         return  # the tallies say otherwise: a table beside its sum would be wrong
     yield from tree(counted, ("reason",), whole, cell_size)
+
+
+def _boundary(answer: Answer, standing: str, violations: int, whole: Shown, cell_size: int) -> Shown:
+    told = answer.verdicts.filter(pl.col("boundary") & (pl.col("outcome") == "violation"))
+    near = int(told.filter(pl.col("standing") == standing).select(pl.len()).collect().item())
+    return group([near, max(0, violations - near)], whole, cell_size)[0]
 
 
 # -- time -------------------------------------------------------------------------------------------------------------

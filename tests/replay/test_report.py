@@ -81,7 +81,7 @@ TABLES: Mapping[str, list[dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> Answer:
-    verdicts = [a_verdict(f"event-{number}") for number in range(9)]
+    verdicts = [a_verdict(f"event-{number}", boundary=number < 6 or None) for number in range(9)]
     verdicts += [
         a_verdict(f"unknown-{number}", RULES[1], outcome="undetermined", reason="feed_behind") for number in range(61)
     ]
@@ -124,6 +124,7 @@ def test_a_report_shows_its_figures_with_what_they_are_a_part_of(html: str) -> N
         assert said in page
     assert "1 254 violations" in page
     assert "61 undetermined" in page
+    assert "Of the violations, 6 lie within the skew of the clocks" in page
     assert "1 440 events expected at least, of 1 of 3 devices on record" in page
     assert "3 of 24 device hours unwatched: silent for longer than promised" in page
     assert f"{TODAY} zoo / gates 1 3" in page
