@@ -175,7 +175,7 @@ MISSING = Section(
         ),
         Panel(
             Kind.TIMESERIES, "Duties",
-            "Duties that were opened, fulfilled in time or breached, a second.",
+            "Duties that were opened, fulfilled in time, breached, or void after all, a second.",
             "cps",
             (Query(f"sum by (status) (rate(consentinel_obligations_total{{{PACKS}}}[$__rate_interval]))", "{{status}}"),),
             runbook="consentinel-violations-rise", width=8,
