@@ -76,9 +76,20 @@ class Violation(Message):
     bound: Annotated[int, Field(ge=1)] | None = None
     """The number that a window reached."""
 
-    def is_of_an_older_version(self, known: Violation) -> bool:
-        """Whether this says something of an event that a newer version had replaced when `known` was said."""
-        return self.event_version < known.event_version
+    @property
+    def corrects(self) -> bool:
+        """Whether something was said of the violation before."""
+        return self.cause != "judged"
+
+    def is_overtaken(self, *, version: int, corrected: bool) -> bool:
+        """Whether this says nothing any more, after a log that says so much of the violation already.
+
+        An older version of the event says nothing after a newer one, and a first word nothing after a correction: a
+        worker that was killed or frozen may write once more what it had in hand, behind those who went on.
+        """
+        if self.event_version != version:
+            return self.event_version < version
+        return corrected and not self.corrects
 
     @model_validator(mode="after")
     def _names_its_event(self) -> Self:

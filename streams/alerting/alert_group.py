@@ -163,18 +163,18 @@ class AlertGroups:
         if mark in known.seen:
             return None
         known.seen += (mark,)
-        if violation.event_version < known.version:
+        if violation.is_overtaken(version=known.version, corrected=known.corrected):
             return None
+        known.corrected = violation.corrects or (known.corrected and violation.event_version == known.version)
         known.version = violation.event_version
-        judged_again = known.corrected and violation.cause == "judged"
-        if judged_again or violation.status == known.status:
+        if violation.status == known.status:
             return None
         return self._next(known, violation, recorded_at)
 
     def _first(self, violation: Violation, severity: Severity, mark: bytes, recorded_at: float) -> Change:
         key = GroupKey(violation.rule_id, violation.controller_id, violation.site_id, severity)
         group = self._groups.setdefault(key, AlertGroup(key))
-        known = _Known(group, "", violation.event_version, corrected=False, seen=(mark,))
+        known = _Known(group, "", violation.event_version, corrected=violation.corrects, seen=(mark,))
         self._known[bytes.fromhex(violation.violation_id)] = known
         return self._next(known, violation, recorded_at)
 
@@ -187,7 +187,6 @@ class AlertGroups:
             group.counts[before] -= 1
         group.counts[after] += 1
         known.status = after
-        known.corrected = known.corrected or violation.cause != "judged"
         if after in STANDING and before not in STANDING:
             group.stand(violation, recorded_at, raised=not stood)
             effect = Effect.ADDED if stood else Effect.RAISED

@@ -24,10 +24,10 @@ from streams.core.happenings import of_controller, of_subject, stays_of
 from streams.core.holder import Holder, Standing, holder_of
 from streams.core.instant import NEVER, SECOND
 from streams.core.obligation import Happening, Known, Obligation, Status, obligations
+from streams.core.owed import Owed
 from streams.core.registry import Registry
 from streams.core.rule import DeadlineRule, Duty, WindowRule
 from streams.core.rulebook import Rulebook
-from streams.core.silence import Silence
 from streams.core.stored_total import STORED_KINDS, StoredTotal
 from streams.core.subject_history import Histories
 from streams.core.surroundings import Surroundings
@@ -74,12 +74,12 @@ class Docket:
         self._scheduled: set[tuple[int, Holder, tuple[str, ...]]] = set()
         self._changes_seen = 0
         self._until = -NEVER
-        self._silence: Silence | None = None
+        self._only: Owed | None = None
 
-    def hush(self, silence: Silence) -> None:
-        """Look only at persons who speak, or for whom a case is entered; the others are counted as stored."""
-        self._silence = silence
-        for zone, controller, day, step in silence.stored:
+    def look_only_at(self, owed: Owed) -> None:
+        """Look at no other persons, but those for whom a case is entered; the others are counted as stored."""
+        self._only = owed
+        for zone, controller, day, step in owed.stored:
             self.stored.add(zone, controller, day, step)
             if self._owns(controller):
                 self._touch(Holder("controller", controller))
@@ -145,7 +145,7 @@ class Docket:
         if not self._duties:
             return
         for ref in self.histories.take_changes():
-            if self._silence is None or ref in self._silence.speaking:
+            if self._only is None or ref in self._only.persons:
                 self._touch(Holder("subject", ref))
         fresh = self.registry.changes[self._changes_seen :]
         self._changes_seen += len(fresh)
@@ -154,7 +154,7 @@ class Docket:
                 self._touch(Holder("controller", controller))
         reshaped = {owner for kind, owner in fresh if kind in RESHAPING}
         if reshaped and self._deadlines["subject"]:
-            for ref in self.histories if self._silence is None else self._silence.speaking:
+            for ref in self.histories if self._only is None else self._only.persons:
                 history = self.histories.history(ref)
                 if history is not None and any(each.content.controller_id in reshaped for each in history):
                     self._touch(Holder("subject", ref))

@@ -101,9 +101,13 @@ class ToldBook:
         return self._by_event.get(key, {})
 
     def learn(self, message: Violation, rule: Rule) -> None:
-        """Take in from the log what was told before; a later message about a violation replaces an earlier one."""
+        """Take in from the log what was told before; a later message replaces an earlier one unless it is overtaken."""
         key = EventKey(message.controller_id, str(message.event_id))
         before = self._by_event.get(key, {}).get(message.violation_id)
+        if before is not None and not message.corrects:
+            version = VIOLATION.read(before.message).event_version
+            if message.is_overtaken(version=version, corrected=True):
+                return
         core = message.model_copy(update=dict(NEW))
         # What was retracted says nothing of how it stood; what it was told as before still does.
         standing = message.status in STANDS or before is None

@@ -13,7 +13,7 @@ from streams.core.holder import Standing as Pending
 from streams.core.instant import SECOND, moment_of
 from streams.core.judge import Outcome
 from streams.core.obligation import Status
-from streams.core.silence import silence
+from streams.core.owed import owed
 from streams.core.violation import violation_of
 from streams.core.window import Window
 from streams.replay.answer import TALLIES, VERDICTS
@@ -34,7 +34,7 @@ def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -
     views, book = bench.views, bench.rulebook
     whole = pl.concat([pl.DataFrame(schema=ENTRIES), *entries])
     docket = Docket(book, views.registry, views.histories)
-    docket.hush(silence(book.duties, views.registry, views.histories, after - 1, _persons(whole)))
+    docket.look_only_at(owed(book.duties, views.registry, views.histories, after - 1, _persons(whole)))
     latest: dict[str, Pending] = {}
     for until, table in _months(whole, after - 1):
         for duty, case in happenings_of(table):

@@ -1,7 +1,7 @@
 """The log of violations as it stands: what was last said of each breach, on which partition; and writing to it.
 
 Rules:
-1. Violations are folded by their id; the last word on the log about the highest version of the event counts.
+1. Violations are folded by their id; the last word on the log counts, but for what another word has overtaken.
 2. Only what is asked for is kept, so that three years of violations do not have to fit the memory.
 3. Violations are written as a worker writes them: through the outbox, acknowledged by all replicas.
 4. A message that is no violation is counted and passed over: it says nothing of a breach.
@@ -52,7 +52,7 @@ class ViolationLog:
                 self.unreadable += 1
                 continue
             known = self.last.get(violation.violation_id)
-            if known is not None and violation.is_of_an_older_version(known):
+            if known is not None and violation.is_overtaken(version=known.event_version, corrected=known.corrects):
                 continue
             if self.wanted(violation):
                 self.last[violation.violation_id] = violation

@@ -10,7 +10,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 
 import polars as pl
 
@@ -38,28 +39,46 @@ def watched(registry: Registry, coverage: pl.DataFrame, seen: Collection[int]) -
 
 
 def _days(registry: Registry, heard: pl.DataFrame, first: int, after: int) -> Iterator[pl.DataFrame]:
-    """The days of each stretch over which a device's record says one thing."""
-    by_device = {key: part["hour"] for key, part in heard.group_by(*DEVICE)}
-    nothing = pl.Series("hour", [], dtype=INSTANT)
-    for promise in promises(registry, first, after):
-        post = promise.post
-        days = _days_of(promise, by_device.get((post.controller_id, post.device_id), nothing))
-        about = {"controller_id": post.controller_id, "site_id": post.site_id, "device_id": post.device_id}
-        if post.every_seconds is None:
-            days = days.with_columns(pl.lit(None, pl.Int64).alias(name) for name in COUNTS)
-        yield days.with_columns(pl.lit(value, pl.String).alias(name) for name, value in about.items()).select(*WATCH)
+    """The days of the stretches over which a device's record says one thing, so many stretches at a time."""
+    hours = (after - first) // HOUR + 1
+    made = iter(promises(registry, first, after))
+    while some := list(islice(made, max(HOURS_MAX // hours, 1))):
+        yield _days_of(some, heard)
 
 
-def _days_of(promise: Promise, heard: pl.Series) -> pl.DataFrame:
-    """By day, for how long a device had to report, how often at least, and for how long it did not."""
-    begin, end = moment_of(promise.since - promise.since % HOUR), moment_of(promise.until - 1)
-    hours = pl.DataFrame({"hour": pl.datetime_range(begin, end, "1h", eager=True, time_unit="us")})
-    at, every = pl.col("hour").dt.epoch("us"), promise.post.every_seconds or 1.0
-    overlap = pl.min_horizontal(at + HOUR, promise.until) - pl.max_horizontal(at, promise.since)
-    told = hours.with_columns(seconds=overlap // SECOND, silent=~pl.col("hour").is_in(heard.implode()))
-    lasting = pl.col("seconds").sum().over(pl.col("silent").rle_id())
-    told = told.with_columns(broken=pl.col("silent") & (lasting >= every))
-    counted = told.group_by(day=pl.col("hour").dt.date()).agg(
-        promised_seconds=pl.col("seconds").sum(), unwatched_seconds=pl.col("seconds").filter("broken").sum()
+HOURS_MAX = 500_000
+"""Hours of devices that are held at once."""
+STRETCH: Mapping[str, pl.DataType] = {
+    "stretch": pl.UInt32(),
+    **{name: pl.String() for name in (*DEVICE, "site_id")},
+    "every": pl.Float64(),
+    **{name: pl.Int64() for name in ("since", "until")},
+    **dict.fromkeys(("begin", "end"), INSTANT),
+}
+
+
+def _days_of(some: Sequence[Promise], heard: pl.DataFrame) -> pl.DataFrame:
+    """By stretch and day, for how long a device had to report, how often at least, and for how long it did not."""
+    rows = [
+        (number, each.post.controller_id, each.post.device_id, each.post.site_id, each.post.every_seconds, each.since,
+         each.until, moment_of(each.since - each.since % HOUR), moment_of(each.until - 1))
+        for number, each in enumerate(some)
+    ]  # fmt: skip
+    stretches = pl.DataFrame(rows, schema=STRETCH, orient="row")
+    hours = stretches.with_columns(hour=pl.datetime_ranges("begin", "end", "1h")).explode("hour")
+    at = pl.col("hour").dt.epoch("us")
+    overlap = pl.min_horizontal(at + HOUR, "until") - pl.max_horizontal(at, "since")
+    told = (
+        hours.join(heard.with_columns(silent=False), on=["hour", *DEVICE], how="left", maintain_order="left")
+        .with_columns(pl.col("silent").fill_null(value=True), seconds=overlap // SECOND)
+        .with_columns(run=pl.struct("stretch", "silent").rle_id())
     )
-    return counted.with_columns(expected=(pl.col("promised_seconds") / every).floor().cast(pl.Int64))
+    broken = pl.col("silent") & (pl.col("seconds").sum().over("run") >= pl.col("every"))
+    counted = told.group_by(*DEVICE, "site_id", "stretch", "every", day=pl.col("hour").dt.date()).agg(
+        promised_seconds=pl.col("seconds").sum(), unwatched_seconds=pl.col("seconds").filter(broken).sum()
+    )
+    expected = (pl.col("promised_seconds") / pl.col("every")).floor().cast(pl.Int64)
+    promised = pl.col("every").is_not_null()
+    return counted.with_columns(expected=expected).select(
+        pl.when(promised).then(name).alias(name) if name in COUNTS else name for name in WATCH
+    )

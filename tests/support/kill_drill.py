@@ -23,7 +23,7 @@ from uuid import uuid4
 from drill_estate import PARTITIONS, Estate, Heard, Listener, Place, committed, event_ids
 from drill_oracle import expected_messages
 from schemas.topics import TopicName
-from schemas.verdict import VIOLATION
+from schemas.verdict import VIOLATION, Violation
 from shuffled_log import plain
 from streams.live.topic_admin import create
 from streams.settings import Settings, load_settings
@@ -165,7 +165,11 @@ def compare(heard: Sequence[Heard], expected: Mapping[str, bytes]) -> Books:
     every message is the same, byte for byte.
     """
     messages = Counter(each.value for each in heard)
-    last = {each.violation_id: VIOLATION.read(each.value) for each in heard}
+    last: dict[str, Violation] = {}
+    for each in map(VIOLATION.read, (one.value for one in heard)):
+        known = last.get(each.violation_id)
+        if known is None or not each.is_overtaken(version=known.event_version, corrected=known.corrects):
+            last[each.violation_id] = each
     standing = {each.violation_id: plain(each) for each in last.values() if each.status in ("open", "excused")}
     said = [VIOLATION.read(message) for message in messages]
     breaches = {

@@ -80,7 +80,7 @@ class Folded:
         self.messages: dict[str, Violation] = {}
         for each in said:
             known = self.messages.get(each.violation_id)
-            if known is None or not each.is_of_an_older_version(known):
+            if known is None or not each.is_overtaken(version=known.event_version, corrected=known.corrects):
                 self.messages[each.violation_id] = each
 
     def verdicts(self) -> dict[str, bytes]:

@@ -1,12 +1,12 @@
-"""Silence: of most persons no duty has anything to say up to an instant, and columns find out who they are.
+"""Who may be owed something: of most persons no duty has anything to say up to an instant, and columns find the others.
 
 Rules:
-1. A person is silent where no statement opens a duty that could be breached or undetermined by then. Whatever else is
-   said of the person may fulfil a duty or put it off, but brings none forward.
+1. Nothing is owed to a person where no statement opens a duty that could be breached or undetermined by then. Whatever
+   else is said of the person may fulfil a duty or put it off, but brings none forward.
 2. Statements that claim the same in the same surroundings open the same duties, and the later one is due no earlier.
-   So one instant parts those that speak from those that do not, and it is found by halving.
-3. To look at a person is never wrong: whoever is in doubt, was entered by a case, or is stored more than once speaks.
-4. The silent are counted as stored, by day and in columns; those who speak are counted when they are looked at.
+   So one instant parts those that matter from those that do not, and it is found by halving.
+3. To look at a person is never wrong: it is done where one is in doubt, was entered by a case, or was stored anew.
+4. Those who are not looked at are counted as stored, by day and in columns; the others when they are looked at.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from streams.core.timeline import Statement
 SURROUNDING = ("site", "controller", "purpose")
 """Kinds of registry record that say whether, and for how long, something is owed to a person."""
 OF_ITS_OWN = frozenset({"valid_from", "record_id"})
-"""Facts that part records that claim the same: where a duty asks one of what opens it, nobody speaks for another."""
-LOUD = (Status.BREACHED, Status.UNDETERMINED)
+"""Facts that part records that claim the same: where a duty asks one of what opens it, none stands for another."""
+TOLD = (Status.BREACHED, Status.UNDETERMINED)
 
 
 class Stored(NamedTuple):
@@ -46,29 +46,29 @@ class Stored(NamedTuple):
     step: int
 
 
-class Silence(NamedTuple):
+class Owed(NamedTuple):
     """Who has to be looked at, and how many the others are."""
 
-    speaking: frozenset[str]
-    """The persons of whom something may be said; of the others nothing is, unless a case is entered for one."""
+    persons: frozenset[str]
+    """Those of whom something may be said; of the others nothing is, unless a case is entered for one."""
     stored: tuple[Stored, ...]
-    """When the silent begin and cease to be stored, in the time zones that rules ask for."""
+    """When the others begin and cease to be stored, in the time zones that rules ask for."""
 
 
-def silence(
+def owed(
     duties: Collection[Duty], registry: Registry, histories: Histories, until: int, entered: Collection[str] = ()
-) -> Silence:
-    """Who is silent up to `until`, the last instant that is looked at; `entered` are persons whom cases are about."""
+) -> Owed:
+    """Who may be owed something up to `until`, the last look; `entered` are the persons whom cases are about."""
     deadlines = tuple(duty for duty in duties if isinstance(duty, DeadlineRule) and duty.of_subject)
     table = _Table(histories, frozenset(entered), {*_opening(deadlines), *STORED_KINDS})
     zones = sorted({duty.timezone for duty in duties if counts_stored(duty)})
-    loud = [table.doubtful, _overdue(table, deadlines, registry, until)]
+    found = [table.doubtful, _overdue(table, deadlines, registry, until)]
     if zones:
-        loud.append(_stored_anew(table))
-    numbers = pl.concat(loud).unique()
-    silent = table.rows.filter(~pl.col("person").is_in(numbers.implode()))
-    counted = tuple(each for zone in zones for each in _stored(silent, table.claims, zone))
-    return Silence(frozenset(table.refs[number] for number in numbers.to_list()), counted)
+        found.append(_stored_anew(table))
+    numbers = pl.concat(found).unique()
+    others = table.rows.filter(~pl.col("person").is_in(numbers.implode()))
+    counted = tuple(each for zone in zones for each in _stored(others, table.claims, zone))
+    return Owed(frozenset(table.refs[number] for number in numbers.to_list()), counted)
 
 
 class _Table:
@@ -120,7 +120,7 @@ def _overdue(table: _Table, deadlines: Sequence[DeadlineRule], registry: Registr
     alike = ("claim", "stretch", "until")
     classes = parted.group_by(alike).agg(pl.col("since").unique().sort())
     judge = _Judge(deadlines, Known(Surroundings(registry), registry.feeds.horizon, registry.hidden, until))
-    firsts = [judge.first_silent(table.claims[claim], end, sinces) for claim, _, end, sinces in classes.iter_rows()]
+    firsts = [judge.first_idle(table.claims[claim], end, sinces) for claim, _, end, sinces in classes.iter_rows()]
     bounds = classes.select(alike).with_columns(pl.Series("bound", firsts, dtype=pl.Int64))
     return parted.join(bounds, on=alike).filter(pl.col("since") < pl.col("bound"))["person"]
 
@@ -147,17 +147,17 @@ class _Judge:
             if clause.condition is not None and not OF_ITS_OWN.isdisjoint(clause.condition.facts)
         }
 
-    def first_silent(self, claim: Claim, end: int, sinces: Sequence[int]) -> int:
+    def first_idle(self, claim: Claim, end: int, sinces: Sequence[int]) -> int:
         """From which of some sorted instants on a claim opens nothing of which there is something to say."""
         if claim.kind in self._apart:
             return NEVER
-        place = bisect_left(sinces, True, key=lambda since: not self._speaks(claim, since, end))
+        place = bisect_left(sinces, True, key=lambda since: not self._matters(claim, since, end))
         return sinces[place] if place < len(sinces) else NEVER
 
-    def _speaks(self, claim: Claim, since: int, end: int) -> bool:
+    def _matters(self, claim: Claim, since: int, end: int) -> bool:
         alone = of_statement(Statement("", 1, since, claim, end), "", known=True)
         return any(
-            found.status in LOUD for duty in self._deadlines for found in obligations(duty, [alone], self._known)
+            found.status in TOLD for duty in self._deadlines for found in obligations(duty, [alone], self._known)
         )
 
 
@@ -174,9 +174,9 @@ def _stored_anew(table: _Table) -> pl.Series:
     return pl.concat([deleted, again.filter(again.is_duplicated())["person"]])
 
 
-def _stored(silent: pl.DataFrame, claims: Sequence[Claim], zone: str) -> Iterator[Stored]:
+def _stored(others: pl.DataFrame, claims: Sequence[Claim], zone: str) -> Iterator[Stored]:
     owners = _of_claims(claims, lambda claim: claim.controller_id if claim.kind == ENROLLED else None)
-    rows = silent.select("since", "until", owner=owners.gather(silent["claim"])).filter(pl.col("owner").is_not_null())
+    rows = others.select("since", "until", owner=owners.gather(others["claim"])).filter(pl.col("owner").is_not_null())
     days = [
         rows.filter(pl.col(edge) < NEVER).select("owner", _day(edge, zone), step=pl.lit(step, pl.Int64))
         for edge, step in (("since", 1), ("until", -1))

@@ -1,4 +1,4 @@
-"""Of the silent nothing is said: a docket that passes them over says what one says that looks at everybody."""
+"""A docket that looks only at whom something may be owed says what one says that looks at everybody."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from schemas.subject import SUBJECT
 from streams.core.docket import Docket
 from streams.core.instant import NEVER, SECOND, micros
 from streams.core.obligation import Happening, Status
+from streams.core.owed import owed
 from streams.core.registry import Registry
 from streams.core.rulebook import Rulebook
-from streams.core.silence import silence
 from streams.core.subject_history import Histories
 from streams.packs import rulebook
 
@@ -110,7 +110,7 @@ def said(docket: Docket, cases: list[tuple[str, Happening]]) -> dict[str, Any]:
 
 @settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 3))
-def test_a_docket_that_passes_over_the_silent_says_the_same(seed: int, entered: int) -> None:
+def test_a_docket_that_passes_over_whom_nothing_is_owed_says_the_same(seed: int, entered: int) -> None:
     chance = Random(seed)
     registry = a_registry(chance)
     roles = [each for each in book().roles.values() if getattr(each.duty, "of_subject", False)]
@@ -119,12 +119,12 @@ def test_a_docket_that_passes_over_the_silent_says_the_same(seed: int, entered: 
         (role.duty.column, a_case(role.name, number, chance.randrange(2_000))) for number, role in enumerate(chosen)
     ]
     plain = Docket(book(), registry, the_histories(Random(seed)))
-    hushed = Docket(book(), registry, the_histories(Random(seed)))
+    brief = Docket(book(), registry, the_histories(Random(seed)))
     persons = [str(case.parts["subject"]) for _, case in cases]
-    hushed.hush(silence(book().duties, registry, hushed.histories, UNTIL, persons))
-    assert said(hushed, cases) == said(plain, cases)
+    brief.look_only_at(owed(book().duties, registry, brief.histories, UNTIL, persons))
+    assert said(brief, cases) == said(plain, cases)
     for controller in ("c-0", "c-1"):
-        assert stored(hushed, controller) == stored(plain, controller)
+        assert stored(brief, controller) == stored(plain, controller)
 
 
 def stored(docket: Docket, controller: str) -> dict[str, list[Any]]:
@@ -136,7 +136,7 @@ def stored(docket: Docket, controller: str) -> dict[str, list[Any]]:
     return found
 
 
-def test_whoever_enrolled_a_while_ago_is_silent_until_the_deadline_and_speaks_after_it() -> None:
+def test_to_whoever_enrolled_something_may_be_owed_from_the_deadline_on_and_nothing_before() -> None:
     registry = Registry()
     common, who = {"valid_from": time_text(START)}, {"controller_type": "private", "exemptions": []}
     registry.add(REGISTRY.fit(CONTROLLER | common | who | {"id": "c-0", "record_id": "c"}))
@@ -149,9 +149,9 @@ def test_whoever_enrolled_a_while_ago_is_silent_until_the_deadline_and_speaks_af
                                    "valid_from": time_text(START + timedelta(days=day))}))  # fmt: skip
     three_years = micros(START + timedelta(days=3 * 365 + 1))
     for passed in (0, 40, 100):
-        found = silence(book().duties, registry, histories, three_years + passed * DAY)
-        assert abs(len(found.speaking) - passed) <= 1
-        assert sum(each.step for each in found.stored if each.zone == found.stored[0].zone) == 100 - len(found.speaking)
+        found = owed(book().duties, registry, histories, three_years + passed * DAY)
+        assert abs(len(found.persons) - passed) <= 1
+        assert sum(each.step for each in found.stored if each.zone == found.stored[0].zone) == 100 - len(found.persons)
     docket = Docket(book(), registry, histories)
-    docket.hush(silence(book().duties, registry, histories, three_years - 10 * DAY))
+    docket.look_only_at(owed(book().duties, registry, histories, three_years - 10 * DAY))
     assert not [each for each in docket.settle(three_years - 10 * DAY) if "subject" in each.rule.key]
