@@ -65,6 +65,18 @@ def test_what_is_taken_back_of_an_older_version_takes_nothing_back_of_the_newer_
     assert len(changes) == 1
 
 
+def test_a_newer_version_that_another_partition_judged_first_stands_after_the_older_one_was_taken_back() -> None:
+    taken_back = a_violation(1, status="retracted", cause="event")
+    moved, _ = folded([a_violation(1), taken_back, a_violation(1, event_version=2)])
+    assert [+group.counts for group in moved] == [Counter(open=1)]
+
+
+def test_what_a_frozen_worker_writes_once_more_raises_nothing_that_was_taken_back() -> None:
+    groups, changes = folded([a_violation(1), a_violation(1, status="retracted", cause="record"), a_violation(1)])
+    assert [+group.counts for group in groups] == [Counter(retracted=1)]
+    assert [change.effect for change in changes] == [Effect.RAISED, Effect.RESOLVED]
+
+
 def counts(groups: AlertGroups) -> dict[GroupKey, Counter[str]]:
     return {group.key: +group.counts for group in groups}
 

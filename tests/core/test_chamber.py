@@ -149,6 +149,21 @@ def test_a_takeover_tells_only_what_is_not_on_the_log_and_counts_the_rest_as_rep
     assert not deaf.told, "of a rule that is not loaded nothing can be compared"
 
 
+def test_a_takeover_takes_what_a_frozen_worker_wrote_once_more_for_no_word_at_all() -> None:
+    before = a_court(NO_CONSENT, without_consent())
+    before.tell([at(0, a_match())])
+    before.tell([at(1, consent())])
+    before.look()
+    first, last = before.folded.said
+    assert (first.status, last.status) == ("open", "retracted")
+    after = a_court(NO_CONSENT, [*without_consent(), at(1, consent())])
+    for each in (first, last, first):
+        after.chambers[0].learn(each)
+    after.chambers[0].log_until = tick(10)
+    opinion = after.chambers[0].enter(frame([at(0, a_match())]), due=-NEVER, heard=-NEVER, cause="reconciled")
+    assert opinion.said == [], "it stands as it was retracted"
+
+
 def test_a_record_about_a_thing_corrects_the_events_at_it_and_no_others() -> None:
     court = a_court(ZONES, without_consent())
     court.tell([at(0, a_match()), at(0, a_match(event_id="event-2", device_id="gate-2"))])
