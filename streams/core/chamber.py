@@ -287,7 +287,7 @@ class Chamber:
         if verdicts.cases.is_empty():
             return
         opinion.verdicts.append(verdicts)
-        opinion.entered.extend(entries(verdicts.cases, verdicts.kind, self._rulebook))
+        opinion.entered.extend(entries(verdicts.cases, verdicts.kind, self._rulebook, verdicts.places))
         if rows is not None:
             self._settle(verdicts, list(zip(parts, rows, strict=True)))
         elif (unsettled := left_behind(verdicts)) is not None:
@@ -362,7 +362,8 @@ class Chamber:
 
 
 def _kept(verdicts: Verdicts, mask: pl.Series) -> Verdicts:
-    return replace(verdicts, cases=verdicts.cases.filter(mask), outcomes=verdicts.outcomes.filter(mask), _counts={})
+    cases, outcomes = verdicts.cases.filter(mask), verdicts.outcomes.filter(mask)
+    return replace(verdicts, cases=cases, outcomes=outcomes, places=None, _counts={})
 
 
 def _gathered(placed: Sequence[Placed]) -> tuple[pl.DataFrame, list[tuple[Part, int]]]:

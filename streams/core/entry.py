@@ -26,6 +26,7 @@ from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.obligation import Happening
 from streams.core.rule import Role, Rule, WindowRule
 from streams.core.rulebook import Rulebook
+from streams.core.scope import Places
 from streams.core.window import MEASURED
 
 PARTS = {
@@ -40,6 +41,7 @@ PARTS = {
 }
 SEEN = ("event_id", "occurred_at", *PARTS.values())
 """What a duty sees of a case."""
+SAID = tuple(pl.col(column).alias(part) for part, column in PARTS.items())
 WHY = "why"
 """The column that says why a row is in doubt."""
 PERIODS: Mapping[Period, str] = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
@@ -63,11 +65,16 @@ class Entered(NamedTuple):
     rows: pl.DataFrame
 
 
-def entries(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Iterator[Entry]:
-    """Every entry that the cases of one kind make, rule by rule, the certain ones first, in row order."""
+def entries(
+    cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook, places: Places | None = None
+) -> Iterator[Entry]:
+    """Every entry that the cases of one kind make, rule by rule, the certain ones first, in row order.
+
+    `places` are those of the cases, where they were judged before.
+    """
     if not any(rule.kind is kind for rule in rulebook.roles):
         return
-    verdicts = judge(cases, kind, rulebook.entering())
+    verdicts = judge(cases, kind, rulebook.entering(), places)
     frame = verdicts.cases
     if "row" not in frame.columns:
         frame = frame.with_row_index("row")
@@ -139,19 +146,18 @@ def _keys(role: Role) -> tuple[list[str], Period | None]:
 def _ends(rows: pl.DataFrame, keys: Sequence[str], *, last: bool) -> pl.DataFrame:
     """Of each key the first or the last row by instant and id, in the order of the rows."""
     keys = list(dict.fromkeys(keys))
-    for column in (pl.col("occurred_at"), pl.col("event_id")):  # the second looks only at what the first has left
-        rows = rows.filter(column == (column.max() if last else column.min()).over(keys))
-    return rows.unique(keys, keep="first", maintain_order=True)
+    placed = rows.select(*keys, "occurred_at", "event_id").with_row_index("place")
+    # Of one event that is there twice the first row counts, at either end.
+    ordered = placed.sort("occurred_at", "event_id", "place", descending=[False, False, last])
+    return rows[ordered.unique(keys, keep="last" if last else "first")["place"].sort()]
 
 
 def happenings(rows: pl.DataFrame, role: str, *, known: bool) -> Iterator[Happening]:
     """What a duty sees of cases in a role; `rows` has the columns of `SEEN`."""
-    names = tuple(PARTS)
     ids, instants = rows["event_id"].to_list(), rows["occurred_at"].dt.epoch("us").to_list()
     reasons = rows[WHY].to_list() if WHY in rows.columns else [None] * rows.height
-    values = zip(*(rows[column].to_list() for column in PARTS.values()), strict=True)
-    for event_id, at, reason, each in zip(ids, instants, reasons, values, strict=True):
-        parts: dict[str, str | None] = dict(zip(names, each, strict=True))
+    # One dictionary for each of thousands of reviews a second, so Polars makes them.
+    for event_id, at, reason, parts in zip(ids, instants, reasons, rows.select(SAID).to_dicts(), strict=True):
         if parts["event"] is None:
             del parts["event"]
         yield Happening(role, event_id, at, NEVER, {}, parts, known, None if reason is None else Unknown(reason))

@@ -29,7 +29,7 @@ from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.interpreter import interpret
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
-from streams.core.scope import Reach, applies_to_row, places_of, reach_of, scope_of, span_of
+from streams.core.scope import Places, Reach, applies_to_row, places_of, reach_of, scope_of, span_of
 from streams.core.truth import Parts, Truths
 
 
@@ -57,6 +57,8 @@ class Verdicts:
     cases: pl.DataFrame
     outcomes: pl.DataFrame
     failed: frozenset[str] = frozenset()
+    places: Places | None = None
+    """Where the cases are, for whoever judges the same cases by other rules."""
     _counts: dict[Rule, dict[Outcome, int]] = field(default_factory=dict)
 
     def counts(self) -> Mapping[Rule, Mapping[Outcome, int]]:
@@ -111,12 +113,16 @@ class Verdicts:
         return Unknown.NOT_REPORTED.value
 
 
-def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook) -> Verdicts:
-    """What every rule about `kind` says of the cases, as `streams.core.case.assemble` gives them."""
+def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook, places: Places | None = None) -> Verdicts:
+    """What every rule about `kind` says of the cases, as `streams.core.case.assemble` gives them.
+
+    `places` are those of the same cases, where they were judged by other rules before.
+    """
     rules = rulebook.of_kind(kind)
     cases = cases.rechunk()  # see `assemble`: lists in several chunks are not safe
     try:
-        return Verdicts(kind, rules, cases, _outcomes(cases, rules))
+        places = places or places_of(cases)
+        return Verdicts(kind, rules, cases, _outcomes(cases, rules, places), places=places)
     except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - whatever a rule does, the others are judged
         return _judge_apart(cases, kind, rules)
 
@@ -127,14 +133,14 @@ def _judge_apart(cases: pl.DataFrame, kind: CaseKind, rules: Sequence[Rule]) -> 
     failed: set[str] = set()
     for rule in rules:
         try:
-            columns.append(_outcomes(cases, [rule]).to_series())
+            columns.append(_outcomes(cases, [rule], places_of(cases)).to_series())
         except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - a failing rule is undetermined
             failed.add(rule.column)
             columns.append(_constant(rule, Outcome.UNDETERMINED, cases.height))
     return Verdicts(kind, tuple(rules), cases, pl.DataFrame(columns), frozenset(failed))
 
 
-def _outcomes(cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+def _outcomes(cases: pl.DataFrame, rules: Sequence[Rule], places: Places) -> pl.DataFrame:
     """One column of outcomes a rule.
 
     Whether a rule applies is worked out once for all rules of the same scope, and what several rules ask is answered
@@ -145,7 +151,6 @@ def _outcomes(cases: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     parts, asked = _plan(tuple(rules), _lists(cases))
     span = span_of(cases)
     scopes = {rule: scope_of(rule, span) for rule in rules}
-    places = places_of(cases)
     reaches = reach_of(cases, dict.fromkeys(scopes.values()), places)
     reach = {rule: reaches[scope] for rule, scope in scopes.items()}
     asking = [each for each in asked if not reach[each.rule].nowhere]
