@@ -10,6 +10,7 @@ the best round of each counts. Prints what it does to stderr and, last, one JSON
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -68,6 +69,7 @@ def main() -> None:
     for subject_record in day.subjects():
         views.histories.add(subject_record)
     batches = [(kind, piece) for kind, frame in day.frames(asked.events) for piece in frame.iter_slices(BATCH)]
+    gc.freeze()  # as a worker does with its views once they are warm
     rates: dict[str, list[float]] = {"all": [], "first": []}
     for number in range(asked.rounds):
         for name, book in (("first", first), ("all", every)):
