@@ -223,7 +223,7 @@ class Pipeline:
         # Closed here, for a task that is cancelled leaves its generator open.
         async with aclosing(self._recollection.of(share.tp, violations, position, learn)) as runs:
             async for run in runs:
-                batch = await self._thread.run(open_batch, run, topic, plan)
+                batch = await asyncio.to_thread(open_batch, run, topic, plan)
                 opinion = await self._thread.run(_judge, share.chamber, batch, -NEVER, -NEVER, "reconciled")
                 opinion.verdicts.clear()  # they were counted when they were first given
                 opinion.entered.clear()
@@ -233,7 +233,8 @@ class Pipeline:
     async def _through(self, share: Share, run: Run) -> None:
         """Take one run to acknowledged output, but for what is held."""
         topic = self._topics[run.topic]
-        batch = await self._timed(Stage.DECODE, self._thread.run(open_batch, run, topic, self._plan))
+        # Not in the judging thread: no view is asked, so one partition is decoded while another is judged.
+        batch = await self._timed(Stage.DECODE, asyncio.to_thread(open_batch, run, topic, self._plan))
         async with share.turn:
             heard = await self._views.heard()
             recorded = run.records[-1].timestamp
