@@ -78,8 +78,8 @@ def test_a_worker_is_ready_when_it_judges_and_ends_with_everything_committed(est
     assert first.status == 503
     assert json.loads(first.body)["missing"], "it says what is missing"
     assert worker.answer("/healthz").status == 200, "warming is alive"
-    worker.ready()
-    assert json.loads(worker.answer("/readyz").body) == {"ready": True, "missing": []}
+    ready = worker.until(lambda: page if (page := worker.page("/readyz")) and page.status == 200 else None, "readiness")
+    assert json.loads(ready.body) == {"ready": True, "missing": []}
     assert json.loads(worker.answer("/healthz").body) == {"alive": True, "stalled_seconds": None}
     assert worker.answer("/").status == 404
     check_rules_at_zero(worker)
