@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     """How often finished work is committed; after a crash as much is repeated."""
     session_timeout_seconds: Annotated[int, Field(ge=6, le=300)] = 10
     """How long the group waits for a silent worker; 6 for the embedded broker, whose joins take half of it."""
-    max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 8_000
+    max_poll_records: Annotated[int, Field(ge=1, le=100_000)] = 20_000
     """Records of one run at most."""
     max_queued_runs: Annotated[int, Field(ge=1, le=1_000)] = 4
     """Runs of one partition that wait at most."""
