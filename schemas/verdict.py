@@ -6,6 +6,7 @@ Rules:
 2. No clock time of ours stands in a violation: a repeat after a crash is byte-identical.
 3. Whoever folds violations by their id keeps the last word about the highest version of the event: a corrected event
    may move to another partition, and what is taken back on the old one may be read after what is said on the new one.
+   A first word after a correction of the same version says nothing: it was written again (`Violation.is_overtaken`).
 4. A rejection never holds what looks like biometrics: those bytes stay where they were, and only their place is told.
 """
 

@@ -17,14 +17,12 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from streams.core.arrival import Arrival, Arrivals
-from streams.core.facts import Unknown
+from streams.core.facts import BEHIND
 from streams.core.feed import Feeds
 from streams.core.holder import Holder, Standing, holder_of_standing
 from streams.core.obligation import Obligation, Status
 from streams.core.stored_total import counts_stored
 from streams.core.window import Window
-
-BEHIND = (Unknown.FEED_BEHIND, Unknown.FEED_MISSING)
 
 
 class Undone(NamedTuple):

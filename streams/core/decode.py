@@ -21,7 +21,7 @@ from schemas.encounter import ENCOUNTER
 from schemas.match import MATCH, MatchEvent
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.lines import Lines
-from streams.core.plain_record import KEY, plain_pattern
+from streams.core.plain_record import KEY, moment, plain_pattern, short_ascii
 
 PLAIN_BYTES_MAX = 8_192
 """Longer records are never plain: all fields of a match event at their longest are below 4 KiB."""
@@ -135,19 +135,9 @@ def _texts(values: Sequence[bytes | None]) -> pl.Series:
     """The values that may be plain as a column of texts, the others null."""
     whole = values.texts() if isinstance(values, Lines) else None
     if whole is None:
-        return pl.Series(_short_ascii(values), dtype=pl.Binary).cast(pl.String)
+        return short_ascii(values, PLAIN_BYTES_MAX)
     long = whole.str.len_bytes() > PLAIN_BYTES_MAX
     return pl.select(pl.when(~long).then(whole)).to_series() if long.any() else whole
-
-
-def _short_ascii(values: Sequence[bytes | None]) -> Sequence[bytes | None]:
-    """The values without those that are long or more than ASCII, which are asked one by one only where there is one.
-
-    One byte beyond UTF-8 would fail the whole column, and a huge value would be copied; so both stay outside.
-    """
-    if None not in values and max(map(len, values), default=0) <= PLAIN_BYTES_MAX and b"".join(values).isascii():  # type: ignore[arg-type]  # none is None
-        return values
-    return [None if value is None or len(value) > PLAIN_BYTES_MAX or not value.isascii() else value for value in values]
 
 
 def _filtered(frame: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
@@ -168,7 +158,7 @@ def _parsed(
     events = events.select(
         "row",
         _keys_once(fields).alias("once"),
-        pl.col("occurred_at").str.to_datetime(TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False, cache=False),
+        moment("occurred_at"),
         *(name if name in fields else pl.lit(None, MATCH_COLUMNS[name]).alias(name) for name in OTHERS),
     )
     once = events["once"]
@@ -180,9 +170,6 @@ def _joined(values: Sequence[bytes | None], lines: pl.DataFrame) -> bytes:
     if lines.height < len(values):
         values = [values[row] for row in lines["row"].to_list()]
     return values.block if isinstance(values, Lines) else b"\n".join(values)  # type: ignore[arg-type]  # a plain one is not None
-
-
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
 def _plain(texts: pl.Series) -> pl.Series:

@@ -155,10 +155,11 @@ def happenings(rows: pl.DataFrame, role: str, *, known: bool) -> Iterator[Happen
     """What a duty sees of cases in a role; `rows` has the columns of `SEEN`."""
     ids, instants = rows["event_id"].to_list(), rows["occurred_at"].dt.epoch("us").to_list()
     reasons = rows[WHY].to_list() if WHY in rows.columns else [None] * rows.height
-    *others, events = (rows[column].to_list() for column in PARTS.values())
-    # Thousands of reviews a second are entered, one dictionary each: written out they cost half of what `zip` takes.
-    for event_id, at, reason, event, controller, subject, site, purpose, device, authority, exception in zip(
-        ids, instants, reasons, events, *others, strict=True
+    names = ("controller", "subject", "site", "purpose", "device", "authority", "exception", "event")
+    values = (rows[PARTS[name]].to_list() for name in names)
+    # Thousands of reviews a second are entered, one dictionary each: written out it costs three quarters of `zip`.
+    for event_id, at, reason, controller, subject, site, purpose, device, authority, exception, event in zip(
+        ids, instants, reasons, *values, strict=True
     ):
         parts: dict[str, str | None] = {
             "controller": controller,

@@ -68,6 +68,10 @@ class Unknown(StrEnum):
     CALENDAR_UNPUBLISHED = "calendar_unpublished"
 
 
+BEHIND = (Unknown.FEED_BEHIND, Unknown.FEED_MISSING)
+"""The reasons that a feed ends by itself, once it comes or comes further."""
+
+
 EVERY = frozenset(CaseKind)
 MATCH = frozenset({CaseKind.MATCH})
 ACCESS = frozenset({CaseKind.ACCESS_OUTCOME})

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from streams.core.facts import FACTS, Source, Unknown, why
+from streams.core.facts import BEHIND, FACTS, Source, why
 from streams.core.feed import Feeds
 from streams.core.horizon import KINDS
 from streams.core.instant import NEVER
@@ -23,7 +23,7 @@ from streams.core.judge import Outcome, Verdicts
 from streams.core.rule import Rule
 
 OPEN = (Outcome.VIOLATION, Outcome.EXCUSED, Outcome.UNDETERMINED)
-BEHIND = [Unknown.FEED_BEHIND.value, Unknown.FEED_MISSING.value]
+WORDS = [reason.value for reason in BEHIND]
 REASONS = tuple(why(source) for source in Source)
 ALL_KINDS = tuple(sorted({kind for kinds in KINDS.values() for kind in kinds}))
 
@@ -75,7 +75,7 @@ def left_behind(verdicts: Verdicts) -> pl.Series | None:
     if not any(counts[Outcome.UNDETERMINED] for counts in verdicts.counts().values()):
         return None
     names = [name for name in REASONS if name in verdicts.cases.columns]
-    behind = verdicts.cases.select(pl.any_horizontal(pl.col(name).is_in(BEHIND) for name in names)).to_series()
+    behind = verdicts.cases.select(pl.any_horizontal(pl.col(name).is_in(WORDS) for name in names)).to_series()
     if not behind.any():
         return None
     left = verdicts.outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()

@@ -13,19 +13,39 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import polars as pl
 
 from schemas.contract import LIST_LENGTH_MAX, Message
 
 SAFE_PATTERN = re.compile(r"\^(?:[A-Za-z0-9_]|\[[A-Za-z0-9._:/@-]+\]|\{\d+,\d+\})+\$", re.ASCII)
 """Patterns of the contract that hold no quote, no backslash and no letter beyond ASCII: literals, classes, counts."""
 TIME = r'"[0-9]{4}-(?:0[1-9]|1[0-2])-[0-3][0-9]T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z"'
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
+"""The same for Polars."""
 RATIO = r"[01](?:\.[0-9]{1,20})?"
 """Up to 20 decimals, which covers every shortest text of a double from 0.0001 to 1 (17 digits behind three zeros)."""
 VERSION = r'"1\.0"'
 KEY = r'"[^"]+":'
 """A key of a plain record, wherever it stands: no value holds a quote that a colon follows."""
+
+
+def short_ascii(values: Sequence[bytes | None], bytes_max: int) -> pl.Series:
+    """The values as texts, null where one is long or more than ASCII: one by one only where there is such a one.
+
+    One byte beyond UTF-8 would fail the whole column, and a huge value would be copied; so both stay outside.
+    """
+    there = [value for value in values if value is not None]
+    if max(map(len, there), default=0) > bytes_max or not b"".join(there).isascii():
+        values = [None if value is None or len(value) > bytes_max or not value.isascii() else value for value in values]
+    return pl.Series(values, dtype=pl.Binary).cast(pl.String)
+
+
+def moment(name: str) -> pl.Expr:
+    """The column of a time as a plain record writes it, in UTC; null where it is on no calendar."""
+    return pl.col(name).str.to_datetime(TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False, cache=False)
 
 
 def plain_pattern(kind: type[Message]) -> str:

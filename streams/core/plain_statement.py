@@ -19,14 +19,13 @@ from schemas.contract import EARLIEST, LATEST, ContractError
 from schemas.subject import SUBJECT, ConsentWithdrawn, SubjectRecord
 from streams.core.claim import Claim
 from streams.core.instant import NEVER
-from streams.core.plain_record import TIME, quoted
+from streams.core.plain_record import TIME, moment, quoted, short_ascii
 from streams.core.subject_history import Histories
 from streams.core.timeline import Statement
 
 PLAIN_BYTES_MAX = 4_096
 SHAPES_MAX = 5_000
 """So many texts that differ beyond what is their own are worth a look at each; more would hide that few are alike."""
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
 PROPERTIES = SubjectRecord.model_json_schema()["properties"]
 GRAMMAR = {
     "record_id": quoted(PROPERTIES["record_id"]["pattern"]),
@@ -97,11 +96,8 @@ def _shapes(values: Sequence[bytes | None], plain: pl.DataFrame, histories: Hist
 
 def _plain(values: Sequence[bytes | None]) -> pl.DataFrame:
     """The plain records: `row`, the number of their `shape`, and what is their own, instants in microseconds."""
-    short = [
-        None if value is None or len(value) > PLAIN_BYTES_MAX or not value.isascii() else value for value in values
-    ]
     text = pl.col("text")
-    lines = pl.DataFrame({"text": pl.Series(short, dtype=pl.Binary).cast(pl.String)}).with_row_index("row")
+    lines = short_ascii(values, PLAIN_BYTES_MAX).to_frame("text").with_row_index("row")
     cut = lines.with_columns(
         *(text.str.extract(rf'"{name}": ?"({grammar[1:-1]})"').alias(name) for name, grammar in GRAMMAR.items()),
         once=pl.all_horizontal(
@@ -109,14 +105,13 @@ def _plain(values: Sequence[bytes | None]) -> pl.DataFrame:
             text.str.count_matches("{", literal=True) == 1,
             ~text.str.contains("\\", literal=True),
         ),
-        ends=text.str.count_matches('"valid_until":', literal=True) == 1,
+        ends=text.str.count_matches('"valid_until":', literal=True),
         cut=text.str.replace_all(OWN, '"$1":'),
     ).with_columns(_instant(name) for name in ("valid_from", "valid_until"))
     sure = (
         pl.col("once")
         & pl.all_horizontal(pl.col(name).is_not_null() for name in GRAMMAR if name != "valid_until")
-        & (pl.col("ends") == pl.col("valid_until").is_not_null())
-        & (text.str.count_matches('"valid_until":', literal=True) <= 1)
+        & (pl.col("ends") == pl.col("valid_until").is_not_null().cast(pl.UInt32))
         & (pl.col("valid_until").fill_null(NEVER) > pl.col("valid_from"))
     )
     held = cut.filter(sure.fill_null(value=False)).with_columns(pl.col("valid_until").fill_null(NEVER))
@@ -124,5 +119,5 @@ def _plain(values: Sequence[bytes | None]) -> pl.DataFrame:
 
 
 def _instant(name: str) -> pl.Expr:
-    moment = pl.col(name).str.to_datetime(TIME_FORMAT, time_unit="us", time_zone="UTC", strict=False, cache=False)
-    return pl.when(moment.is_between(EARLIEST, LATEST, closed="left")).then(moment.dt.epoch("us")).alias(name)
+    read = moment(name)
+    return pl.when(read.is_between(EARLIEST, LATEST, closed="left")).then(read.dt.epoch("us")).alias(name)

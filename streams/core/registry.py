@@ -118,8 +118,9 @@ class Registry:
     def max_hits(self, controller_id: str, exception_id: str, instant: int) -> int | None:
         """How many events a day may name an exception of a controller; None where no record in force says it."""
         paper = self.find_instrument("exception", exception_id, instant).record
-        own = isinstance(paper, ExceptionRecord) and paper.controller_id == controller_id
-        return cast("ExceptionRecord", paper).max_hits if own else None
+        if not isinstance(paper, ExceptionRecord) or paper.controller_id != controller_id:
+            return None
+        return paper.max_hits
 
     def papers(self, kind: str, purpose_id: str, instant: int) -> tuple[list[RegistryRecord], Unknown | None]:
         """Notices or assessments about a purpose in force at `instant`, and why others may be hidden."""

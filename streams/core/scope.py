@@ -154,5 +154,5 @@ def applies_to_row(rule: Rule, row: Mapping[str, object]) -> bool | None:
         parts.append(None if held is None else held in rule.controller_types)
     if rule.jurisdictions:
         where = row["jurisdictions"]
-        parts.append(None if where is None else bool(set(rule.jurisdictions) & set(where)))  # type: ignore[call-overload]
+        parts.append(None if where is None else bool(set(rule.jurisdictions) & set(where)))  # type: ignore[call-overload]  # the contract of a case row
     return False if False in parts else None if None in parts else True

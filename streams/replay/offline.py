@@ -33,7 +33,6 @@ from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.obligation import Status
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
-from streams.core.scope import Places
 from streams.core.subject_history import Histories
 from streams.core.violation import deciding_records
 from streams.core.window import Window, bound_of
@@ -109,21 +108,22 @@ class Offline:
     def _judge_piece(self, file: str, piece: Piece) -> Iterator[dict[str, Any]]:
         said: list[tuple[int, dict[str, Any]]] = []
         for kind, frame in frames(piece.matches, piece.others):
-            cases = assemble(frame, kind, self.views, self.rulebook.facts_of(kind))
-            verdicts = judge(cases, kind, self.rulebook)
+            verdicts = self.judge(kind, frame)
             self._count(verdicts)
-            self.enter(cases, kind, verdicts.places)
             rows = verdicts.cases["row"]
             said.extend((rows[index], line) for index, line in not_clear(verdicts, self.views))
         self.bad_lines.extend(bad_lines(file, piece))
         said.sort(key=lambda each: (each[0], each[1]["rule_id"], each[1]["revision"]))
         yield from (line for _, line in said)
 
-    def enter(self, cases: pl.DataFrame, kind: CaseKind, places: Places | None = None) -> None:
-        """Enter cases for deadlines and windows, and note how far they reach."""
-        for entry in entries(cases, kind, self.rulebook, places):
+    def judge(self, kind: CaseKind, frame: pl.DataFrame) -> Verdicts:
+        """What the rules say of messages of one kind, which are entered for deadlines and windows too."""
+        cases = assemble(frame, kind, self.views, self.rulebook.facts_of(kind))
+        verdicts = judge(cases, kind, self.rulebook)
+        for entry in entries(cases, kind, self.rulebook, verdicts.places):
             self.docket.enter(entry.role.duty.column, entry.case)
         self.latest = max(self.latest, cases.select(pl.col("occurred_at").dt.epoch("us").max()).item())
+        return verdicts
 
     def _count(self, verdicts: Verdicts) -> None:
         self.judged += verdicts.cases.height

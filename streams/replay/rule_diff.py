@@ -21,9 +21,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from streams.core.case import assemble
-from streams.core.facts import CaseKind
-from streams.core.judge import Outcome, Verdicts, judge
+from streams.core.judge import Outcome, Verdicts
 from streams.core.rulebook import Rulebook
 from streams.replay.offline import BadLine, Offline, bad_lines, frames, pieces_of
 
@@ -84,18 +82,11 @@ def diff(
         for piece in pieces_of(file):
             for kind, frame in frames(piece.matches, piece.others):
                 found.judged += frame.height
-                _compare(found, _judged(before, kind, frame), _judged(after, kind, frame))
+                _compare(found, before.judge(kind, frame), after.judge(kind, frame))
             found.bad_lines += bad_lines(str(file), piece)
     _compare_standing(found, _standing(before), _standing(after))
     found.bad_lines = [*before.bad_lines, *found.bad_lines]
     return found
-
-
-def _judged(side: Offline, kind: CaseKind, frame: pl.DataFrame) -> Verdicts:
-    book = side.rulebook
-    cases = assemble(frame, kind, side.views, book.facts_of(kind))
-    side.enter(cases, kind)
-    return judge(cases, kind, book)
 
 
 def _standing(side: Offline) -> Standings:

@@ -341,7 +341,8 @@ MARKS: Mapping[str, pl.DataType] = {
 def _seen(events: Events) -> Sequence[int]:
     """When the first and the last of some events happened, in microseconds; nothing where there are none."""
     instants = pl.concat([events.matches["occurred_at"], events.encounters["occurred_at"]]).dt.epoch("us")
-    return [] if instants.is_empty() else [int(instants.min()), int(instants.max())]  # type: ignore[arg-type]
+    ends = instants.to_frame("at").select(first=pl.col("at").min(), last=pl.col("at").max())
+    return [] if instants.is_empty() else ends.row(0)
 
 
 def _without(frame: pl.DataFrame, lost: pl.DataFrame, counts: Counter[str]) -> pl.DataFrame:

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-async def load(settings: Settings, count: int) -> int:
-    """Write the job to the broker; returns how many violations it holds."""
+@contextlib.asynccontextmanager
+async def registered(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that has written the registry of the job; at the end all it was given is on the broker."""
     producer = AIOKafkaProducer(
         bootstrap_servers=list(settings.broker), acks="all", linger_ms=20, max_batch_size=512 * 1024
     )
@@ -52,6 +53,15 @@ async def load(settings: Settings, count: int) -> int:
     try:
         for record in live_job.registry():
             await producer.send(settings.topic(TopicName.REGISTRY), record.to_json(), key=record.key.encode())
+        yield producer
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def load(settings: Settings, count: int) -> int:
+    """Write the job to the broker; returns how many violations it holds."""
+    async with registered(settings) as producer:
         for person in live_job.subjects():
             await producer.send(settings.topic(TopicName.SUBJECTS), person.to_json(), key=person.key.encode())
         wrong = 0
@@ -61,9 +71,6 @@ async def load(settings: Settings, count: int) -> int:
                 homes[key] = partition_of(key, PARTITIONS)
             wrong += int(key[2:]) % live_job.VIOLATING == 0
             await producer.send(settings.topic(TopicName.MATCHES), value, key=key.encode(), partition=homes[key])
-        await producer.flush()
-    finally:
-        await producer.stop()
     return wrong
 
 

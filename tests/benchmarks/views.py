@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import live_job
-from aiokafka import AIOKafkaProducer
-from live import PARTITIONS, say
+from live import PARTITIONS, registered, say
 from prometheus_client import CollectorRegistry
 
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, SubjectRecord
@@ -59,18 +58,9 @@ def records(count: int) -> Iterator[tuple[str, SubjectRecord]]:
 
 async def load(settings: Settings, count: int) -> None:
     """Write the records to the broker."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=list(settings.broker), acks="all", linger_ms=20, max_batch_size=512 * 1024
-    )
-    await producer.start()
-    try:
-        for record in live_job.registry():
-            await producer.send(settings.topic(TopicName.REGISTRY), record.to_json(), key=record.key.encode())
+    async with registered(settings) as producer:
         for ref, each in records(count):
             await producer.send(settings.topic(TopicName.SUBJECTS), each.to_json(), key=ref.encode())
-        await producer.flush()
-    finally:
-        await producer.stop()
 
 
 def resident() -> int:
