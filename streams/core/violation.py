@@ -25,6 +25,7 @@ from streams.core.context import Combination, Context, index_at
 from streams.core.facts import FACTS, Source
 from streams.core.instant import micros, moment_of
 from streams.core.interpreter import interpret
+from streams.core.json_column import json_column
 from streams.core.judge import Outcome, Verdicts
 from streams.core.obligation import Obligation, Status
 from streams.core.rule import Rule
@@ -41,24 +42,13 @@ def violation_id(rule_id: str, revision: int, controller_id: str, event_id: str,
 
 
 IDENTITY = ("rule_id", "revision", "controller_id", "event_id", "subject_ref")
-PLAIN = r"^[ !#-\[\]-~]*$"
-"""Texts that stand in JSON as they are, between quotes."""
 
 
 def violation_ids(frame: pl.DataFrame) -> pl.Series:
     """The ids of many breaches at once, as `violation_id` gives them; `frame` has the columns of `IDENTITY`."""
-    texts = frame.select(_json(frame[name]) for name in IDENTITY)
+    texts = pl.DataFrame([json_column(frame[name], ascii_only=True) for name in IDENTITY])
     whole = texts.select(pl.format(f'["{ID_SCHEME}",{{}},{{}},{{}},{{}},{{}}]', *IDENTITY)).to_series()
     return pl.Series([hashlib.sha256(text.encode()).hexdigest() for text in whole], dtype=pl.String)
-
-
-def _json(column: pl.Series) -> pl.Series:
-    """Each value as JSON writes it."""
-    if column.dtype.is_integer() and not column.has_nulls():
-        return column.cast(pl.String)
-    if column.dtype != pl.String or not column.str.contains(PLAIN).all():
-        return pl.Series(column.name, [json.dumps(value) for value in column], dtype=pl.String)
-    return ('"' + column + '"').fill_null("null").alias(column.name)
 
 
 def violations(verdicts: Verdicts, views: Views) -> Iterator[tuple[int, Rule, Violation]]:

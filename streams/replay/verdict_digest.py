@@ -9,12 +9,13 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
+
+from streams.core.json_column import json_column
 
 CANONICAL = (
     "event_id",
@@ -32,8 +33,6 @@ STRETCH = 200_000
 SAMPLED = 64
 """Of so many verdicts of a file one tells where stretches may end."""
 JOINED = "joined records"
-PLAIN = r'^[^"\\\x00-\x1f]*$'
-"""Texts that stand in JSON as they are, between quotes."""
 
 
 def in_order(verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -50,7 +49,7 @@ def verdict_digest(parts: Sequence[Path]) -> tuple[int, str]:
     count = 0
     for verdicts in _stretches(parts):
         count += verdicts.height
-        for lines in in_order(verdicts).select(_lines(verdicts)).to_series().str.join("").drop_nulls():
+        for lines in _lines(in_order(verdicts)).str.join("").drop_nulls():
             digest.update(lines.encode())
     return count, digest.hexdigest()
 
@@ -71,30 +70,7 @@ def _stretches(parts: Sequence[Path]) -> Iterator[pl.DataFrame]:
         yield pl.concat([each.filter(within) for each in scanned]).collect()
 
 
-def _lines(verdicts: pl.DataFrame) -> pl.Expr:
+def _lines(verdicts: pl.DataFrame) -> pl.Series:
     """Each verdict as a line of JSON."""
-    told = [_json(verdicts[name]).alias(name) for name in CANONICAL]
-    return pl.concat_str(pl.lit("["), pl.concat_str(told, separator=","), pl.lit("]\n"))
-
-
-def _json(column: pl.Series) -> pl.Expr:
-    """The values of a column as JSON writes them."""
-    value = pl.col(column.name)
-    if isinstance(column.dtype, pl.List):
-        if _plain(column.explode(empty_as_null=True)):
-            quoted = value.list.eval(pl.lit('"') + pl.element() + pl.lit('"'))
-            return (pl.lit("[") + quoted.list.join(",") + pl.lit("]")).fill_null("null")
-        return value.map_elements(lambda texts: _text(texts.to_list()), return_dtype=pl.String).fill_null("null")
-    if column.dtype != pl.String:
-        return value.cast(pl.String).fill_null("null")
-    if _plain(column):
-        return (pl.lit('"') + value + pl.lit('"')).fill_null("null")
-    return value.map_elements(_text, return_dtype=pl.String).fill_null("null")
-
-
-def _plain(texts: pl.Series) -> bool:
-    return bool(texts.str.contains(PLAIN).all())
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    told = pl.DataFrame([json_column(verdicts[name]) for name in CANONICAL])
+    return told.select(pl.concat_str(pl.lit("["), pl.concat_str(CANONICAL, separator=","), pl.lit("]\n"))).to_series()
