@@ -18,6 +18,7 @@ from typing import NamedTuple
 import polars as pl
 
 from streams.core.calendar import Period
+from streams.core.constant import constant
 from streams.core.docket import restarts
 from streams.core.facts import CaseKind, Unknown
 from streams.core.holder import about_subject
@@ -104,7 +105,7 @@ def entered(
 def _why(verdicts: Verdicts, rule: Rule, which: pl.Series | None) -> pl.Series:
     """Why a rule left each row undetermined, where it did."""
     found = verdicts.reasons(rule)
-    reasons = pl.repeat(None, verdicts.cases.height, dtype=pl.String, eager=True).alias(WHY)
+    reasons = constant(None, verdicts.cases.height, pl.String).alias(WHY)
     reasons = reasons.scatter(found["index"], found["reason"])
     return reasons if which is None else reasons.gather(which)
 

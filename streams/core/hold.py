@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import polars as pl
 
+from streams.core.constant import constant
 from streams.core.facts import BEHIND, FACTS, Source, why
 from streams.core.feed import Feeds
 from streams.core.horizon import KINDS
@@ -41,7 +42,7 @@ def kinds_of(rule: Rule) -> tuple[str, ...]:
 def awaited(verdicts: Verdicts, feeds: Feeds, heard: int) -> pl.Series:
     """For each case whether a record in flight may change it, as far as the logs were read (`heard`, microseconds)."""
     cases = verdicts.cases
-    nothing = pl.repeat(value=False, n=cases.height, dtype=pl.Boolean, eager=True)
+    nothing = constant(False, cases.height, pl.Boolean)
     if cases.is_empty():
         return nothing
     controllers = cases["controller_id"].unique().to_list()

@@ -25,6 +25,7 @@ import polars as pl
 
 from streams.core.columns import Lists, incomplete
 from streams.core.condition import FactType
+from streams.core.constant import constant
 from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
 from streams.core.interpreter import interpret
 from streams.core.rule import Rule
@@ -262,7 +263,7 @@ def _lists(cases: pl.DataFrame) -> Lists:
 
 
 def _constant(rule: Rule, outcome: Outcome, height: int) -> pl.Series:
-    return pl.repeat(outcome.value, height, dtype=pl.UInt8, eager=True).alias(rule.column)
+    return constant(outcome.value, height, pl.UInt8).alias(rule.column)
 
 
 def _code(outcome: Outcome) -> pl.Expr:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from streams.core.case import COMBINATION
+from streams.core.constant import constant
 from streams.core.context import Combination
 from streams.core.told import EventKey
 
@@ -112,7 +113,7 @@ class Part:
         if self.unsettled is None:
             if not unsettled.any():
                 return
-            self.unsettled = pl.repeat(value=False, n=self.frame.height, dtype=pl.Boolean, eager=True)
+            self.unsettled = constant(False, self.frame.height, pl.Boolean)
         self.unsettled = self.unsettled.scatter(rows, unsettled)
         if not self.unsettled.any():
             self.unsettled = None
@@ -329,7 +330,7 @@ def _joined(parts: Sequence[Part]) -> Part:
     frames = [part.frame.with_row_index("at").filter(~pl.col("at").is_in(sorted(part.gone))) for part in parts]
     joined = Part(pl.concat(frames).drop("at").rechunk(), parts[0].first_offset, max(part.due for part in parts))
     masks = [
-        pl.repeat(value=False, n=part.frame.height, dtype=pl.Boolean, eager=True).gather(frame["at"])
+        constant(False, part.frame.height, pl.Boolean).gather(frame["at"])
         if part.unsettled is None
         else part.unsettled.gather(frame["at"])
         for part, frame in zip(parts, frames, strict=True)

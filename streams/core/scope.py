@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from streams.core.constant import constant
 from streams.core.instant import NEVER, micros
 from streams.core.rule import Rule
 
@@ -102,10 +103,10 @@ def _reach(height: int, scope: Scope, places: Places, rows: Sequence[pl.Series])
     held = [_holds(scope, *each) for each in places.combinations]
     reached = frozenset(number for number, each in enumerate(held) if each is not False)
     if not reached:
-        zeros = pl.repeat(0, height, dtype=pl.UInt8, eager=True)
+        zeros = constant(0, height, pl.UInt8)
         return Reach(zeros.cast(pl.Boolean), zeros, height > 0, reached)
     if all(held) and not rows:
-        return Reach(None, pl.repeat(1, height, dtype=pl.UInt8, eager=True), nowhere=False, places=reached)
+        return Reach(None, constant(1, height, pl.UInt8), nowhere=False, places=reached)
     there = pl.Series(held, dtype=pl.Boolean)[places.of_row]
     if not rows:
         holds = None if None in held else pl.Series(held, dtype=pl.UInt8)[places.of_row]

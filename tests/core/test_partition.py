@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.partitioner.default import murmur2 as reference
 
-from streams.core.partition import murmur2, partition_of, partitions_of
+from streams.core.partition import FEW, murmur2, partition_of, partitions_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 KEYS = st.lists(TEXTS | st.none(), max_size=12)
@@ -28,21 +28,23 @@ def test_the_hash_equals_what_java_gives(key: bytes, hashed: int) -> None:
     assert murmur2(key) == hashed & 0xFFFFFFFF
 
 
+@pytest.mark.parametrize("times", [1, FEW], ids=["few", "many"])
 @given(KEYS, COUNTS)
-def test_a_column_of_keys_gives_what_each_key_gives(keys: list[str | None], partitions: int) -> None:
-    column = pl.Series("key", keys, dtype=pl.String)
+def test_a_column_of_keys_gives_what_each_key_gives(times: int, keys: list[str | None], partitions: int) -> None:
+    column = pl.Series("key", keys * times, dtype=pl.String)
     expected = [None if key is None else (reference(key.encode()) & 0x7FFFFFFF) % partitions for key in keys]
     found = partitions_of(column, partitions)
-    assert found.to_list() == expected
+    assert found.to_list() == expected * times
     assert found.dtype == pl.UInt32
     assert found.name == "key"
     assert [None if key is None else partition_of(key, partitions) for key in keys] == expected
 
 
+@pytest.mark.parametrize("times", [1, FEW], ids=["few", "many"])
 @pytest.mark.parametrize(
     "keys", [[], [None], [None, None], ["", None], ["é", "\U0001f600", "ab\0", "ab"], ["abcd"] * 3]
 )
-def test_a_column_of_odd_keys_gives_what_each_key_gives(keys: list[str | None]) -> None:
-    found = partitions_of(pl.Series("key", keys, dtype=pl.String), 7)
-    assert found.to_list() == [None if key is None else partition_of(key, 7) for key in keys]
+def test_a_column_of_odd_keys_gives_what_each_key_gives(times: int, keys: list[str | None]) -> None:
+    found = partitions_of(pl.Series("key", keys * times, dtype=pl.String), 7)
+    assert found.to_list() == [None if key is None else partition_of(key, 7) for key in keys] * times
     assert found.dtype == pl.UInt32
