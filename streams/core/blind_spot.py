@@ -77,8 +77,8 @@ class BlindSpots:
 
 
 def _spots(verdicts: Verdicts) -> Iterator[tuple[BlindSpot, int]]:
-    for rule, counts in verdicts.counts().items():
-        if counts[Outcome.UNDETERMINED] and rule.column not in verdicts.failed:
+    for rule, reason in verdicts.undetermined():
+        if reason == Unknown.NOT_REPORTED.value:
             yield from _spots_of(verdicts, rule)
 
 

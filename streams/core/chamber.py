@@ -363,7 +363,7 @@ class Chamber:
 
 def _kept(verdicts: Verdicts, mask: pl.Series) -> Verdicts:
     cases, outcomes = verdicts.cases.filter(mask), verdicts.outcomes.filter(mask)
-    return replace(verdicts, cases=cases, outcomes=outcomes, places=None, _counts={})
+    return replace(verdicts, cases=cases, outcomes=outcomes, places=None, _counts={}, _reasons=[])
 
 
 def _gathered(placed: Sequence[Placed]) -> tuple[pl.DataFrame, list[tuple[Part, int]]]:

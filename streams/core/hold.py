@@ -11,7 +11,8 @@ Rules:
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 
 import polars as pl
 
@@ -76,8 +77,14 @@ def left_behind(verdicts: Verdicts) -> pl.Series | None:
     if not any(counts[Outcome.UNDETERMINED] for counts in verdicts.counts().values()):
         return None
     names = [name for name in REASONS if name in verdicts.cases.columns]
-    behind = verdicts.cases.select(pl.any_horizontal(pl.col(name).is_in(WORDS) for name in names)).to_series()
+    behind = verdicts.cases.select(pl.any_horizontal(_is_behind(name) for name in names)).to_series()
     if not behind.any():
         return None
     left = verdicts.outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
     return behind.fill_null(value=False) & left
+
+
+@lru_cache
+def _is_behind(name: str) -> pl.Expr:
+    """Whether a reason is one of `WORDS`: `is_in` takes a quarter of a millisecond for each of a dozen columns."""
+    return reduce(or_, (pl.col(name) == word for word in WORDS))

@@ -61,6 +61,8 @@ class Verdicts:
     places: Places | None = None
     """Where the cases are, for whoever judges the same cases by other rules."""
     _counts: dict[Rule, dict[Outcome, int]] = field(default_factory=dict)
+    _reasons: list[Counter[tuple[Rule, str]]] = field(default_factory=list)
+    """What `undetermined` gives, once it was asked."""
 
     def counts(self) -> Mapping[Rule, Mapping[Outcome, int]]:
         """How often each rule said what; every outcome is there, zeros too."""
@@ -85,12 +87,23 @@ class Verdicts:
 
     def undetermined(self) -> Counter[tuple[Rule, str]]:
         """How many cases each rule left undetermined, by the reason."""
-        found: Counter[tuple[Rule, str]] = Counter()
-        for rule, counts in self.counts().items():
-            if not counts[Outcome.UNDETERMINED]:
-                continue
-            for reason, count in self.reasons(rule)["reason"].value_counts().iter_rows():
-                found[rule, reason] += count
+        if not self._reasons:
+            self._reasons.append(self._count_reasons())
+        return self._reasons[0]
+
+    def _count_reasons(self) -> Counter[tuple[Rule, str]]:
+        """All rules are asked at once, of the cases that some of them left: a query each would be most of the cost."""
+        left = {rule: counts[Outcome.UNDETERMINED] for rule, counts in self.counts().items()}
+        found = Counter({(rule, Unknown.RULE_FAILED.value): left[rule] for rule in left if rule.column in self.failed})
+        asked = [rule for rule, count in left.items() if count and rule.column not in self.failed]
+        if asked:
+            outcomes = self.outcomes.select(rule.column for rule in asked)
+            some = outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
+            cases = self.cases.hstack(outcomes).lazy().filter(some)
+            instruments = "perhaps_excused_rules" in self.cases.columns
+            counted = cases.select(_reason_counts(rule, instruments) for rule in asked).collect()
+            for rule, counts in zip(asked, counted.row(0), strict=True):
+                found.update({(rule, each["reason"]): each["count"] for each in counts})
         return found
 
     def reasons(self, rule: Rule) -> pl.DataFrame:
@@ -297,6 +310,13 @@ def _reason(rule: Rule, instruments: bool) -> pl.Expr:
         unclear = pl.coalesce(why(Source.DEVICE), pl.lit(Unknown.RECORD_UNREADABLE.value))
         reasons.append(pl.when(pl.col("perhaps_excused_rules").list.contains(rule.id)).then(unclear))
     return pl.coalesce(*reasons, pl.lit(Unknown.NOT_REPORTED.value)).alias("reason")
+
+
+@lru_cache(maxsize=4_096)
+def _reason_counts(rule: Rule, instruments: bool) -> pl.Expr:
+    """Each reason why a rule left cases undetermined, and of how many, as one list."""
+    left = pl.col(rule.column) == Outcome.UNDETERMINED.value
+    return _reason(rule, instruments).filter(left).value_counts().implode().alias(rule.column)
 
 
 @lru_cache(maxsize=4_096)

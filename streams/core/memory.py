@@ -51,6 +51,8 @@ class Part:
     size_bytes: int = 0
     recorded_from: int = 0
     recorded_until: int = 0
+    occurred_from: int = 0
+    occurred_until: int = 0
     held: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
     """Rows that a newer version has replaced."""
@@ -63,8 +65,9 @@ class Part:
     def __post_init__(self) -> None:
         self.size_bytes = round(self.frame.estimated_size()) + SEEN_BYTES * self.frame.height
         if self.frame.height:
-            ends = self.frame.select(pl.col("recorded_at").min().alias("a"), pl.col("recorded_at").max().alias("b"))
-            self.recorded_from, self.recorded_until = ends.row(0)
+            instants = (pl.col("recorded_at"), pl.col("occurred_at").dt.epoch("us").alias("occurred"))
+            ends = self.frame.select(*instants).select(pl.all().min(), pl.all().max().name.suffix(" until")).row(0)
+            self.recorded_from, self.occurred_from, self.recorded_until, self.occurred_until = ends
 
     @property
     def events(self) -> pl.Series:
@@ -279,7 +282,7 @@ class Memory:
     def between(self, controller_id: str, first: int, last: int, *, unsettled: bool) -> Iterator[Placed]:
         """The cases of a controller that happened in `[first, last)`, or those of them that a feed left in doubt."""
         for part in self.parts:
-            if unsettled and part.unsettled is None:
+            if part.occurred_until < first or part.occurred_from >= last or (unsettled and part.unsettled is None):
                 continue
             instants = part.frame["occurred_at"].dt.epoch("us")
             mask = (part.frame["controller_id"] == controller_id) & (instants >= first) & (instants < last)

@@ -26,6 +26,16 @@ def exposed(registry: CollectorRegistry) -> dict[str, float]:
     }
 
 
+@given(st.lists(SECONDS | st.sampled_from([math.nan, math.inf, -math.inf]), max_size=6))
+def test_values_one_by_one_are_counted_as_a_batch_of_them_is(values: list[float]) -> None:
+    together, apart = CollectorRegistry(), CollectorRegistry()
+    Distribution(EVENT_TO_VERDICT, together).observe_all(pl.Series(values, dtype=pl.Float64))
+    single = Distribution(EVENT_TO_VERDICT, apart)
+    for value in values:
+        single.observe(value)
+    assert exposed(apart) == pytest.approx(exposed(together))
+
+
 @given(st.lists(st.lists(SECONDS, max_size=20), max_size=4))
 def test_a_batch_counts_like_its_values_one_by_one(batches: list[list[float]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()

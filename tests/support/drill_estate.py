@@ -15,9 +15,10 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from typing import Generic, NamedTuple, TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
@@ -39,8 +40,10 @@ UNLISTED_DEVICES = 16
 MISPLACED_SHARE = 0.05
 LATE_SHARE = 0.3
 CORRECTED_SHARE = 0.02
-LATE_STEPS = 6
-"""So many steps later, at most, a late record or a correction is written."""
+LATE_STRIDES = 4
+"""So many strides later, at most, a late record or a correction is written."""
+STRIDE = 4
+"""So many steps are written at once, a second's: what a worker does for a run hardly depends on its length."""
 
 
 class Heard(NamedTuple):
@@ -87,7 +90,7 @@ class Listener(threading.Thread):
 
 
 class Delayed(Generic[Thing]):
-    """Things that are written some steps later than they could have been."""
+    """Things that are written some strides later than they could have been."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -95,11 +98,11 @@ class Delayed(Generic[Thing]):
         self._step = 0
 
     def keep(self, thing: Thing) -> None:
-        """Write a thing one of the next steps."""
-        self._waiting.append((self._step + self._chance.randint(1, LATE_STEPS), thing))
+        """Write a thing with one of the next strides."""
+        self._waiting.append((self._step + self._chance.randint(1, LATE_STRIDES), thing))
 
     def due(self, *, all_of_them: bool = False) -> list[Thing]:
-        """What is to be written in the next step."""
+        """What is to be written with the next stride."""
         self._step += 1
         ripe = [thing for step, thing in self._waiting if step <= self._step or all_of_them]
         self._waiting = [(step, thing) for step, thing in self._waiting if step > self._step and not all_of_them]
@@ -144,10 +147,10 @@ class Estate(threading.Thread):
         """Since when the broker has everything that is on record before the first step."""
 
     def run(self) -> None:
-        """Write step after step, and what has begun when told to stop."""
+        """Write stride after stride, and what has begun when told to stop."""
         try:
-            for step in self._simulation.steps(datetime.now(UTC)):
-                time.sleep(max((step.at - datetime.now(UTC)).total_seconds(), STEP.total_seconds() / 2))
+            for step in strides(self._simulation.steps(datetime.now(UTC))):
+                time.sleep(max((step.at - datetime.now(UTC)).total_seconds(), STRIDE * STEP.total_seconds() / 2))
                 self._write(step)
                 if self._stop_asked.is_set():
                     break
@@ -243,6 +246,20 @@ def reader(settings: Settings, *names: TopicName) -> KafkaConsumer:
     consumer.assign(tps)
     consumer.seek_to_beginning(*tps)
     return consumer
+
+
+def strides(steps: Iterator[Step]) -> Iterator[Step]:
+    """Each `STRIDE` steps as one that is written when the last of them is due."""
+    while stride := list(islice(steps, STRIDE)):
+        yield Step(
+            stride[-1].at,
+            tuple(chain.from_iterable(step.subjects for step in stride)),
+            tuple(chain.from_iterable(step.misplaced for step in stride)),
+            tuple(chain.from_iterable(step.heartbeats for step in stride)),
+            tuple(chain.from_iterable(step.baseline for step in stride)),
+            tuple(chain.from_iterable(step.told for step in stride)),
+            tuple(chain.from_iterable(step.expectations for step in stride)),
+        )
 
 
 Place = tuple[TopicName, int]
