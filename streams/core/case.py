@@ -250,7 +250,10 @@ def _column(values: Sequence[Hashable], dtype: pl.DataType) -> pl.Series:
     """A column of few distinct values, each of which is turned into one of Polars once: lists are dear to turn."""
     places = {value: place for place, value in enumerate(dict.fromkeys(values))}
     distinct = pl.Series([list(value) if isinstance(value, tuple) else value for value in places], dtype=dtype)
-    return distinct.gather([places[value] for value in values]) if values else distinct
+    if len(places) == len(values):
+        return distinct
+    # By index, not by `gather`, which runs a query: there are dozens of columns, and mostly a row or two.
+    return distinct[pl.Series([places[value] for value in values], dtype=pl.UInt32)]
 
 
 def _states(table: pl.DataFrame, kind: CaseKind, instants: Sequence[int], views: Views) -> pl.Series:

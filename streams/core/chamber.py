@@ -162,7 +162,7 @@ class Chamber:
     def earliest_held(self) -> tuple[int, int] | None:
         """An offset at or below the first held case, and when it was recorded; None where nothing is held."""
         found = [
-            (part.first_offset + min(part.frame["row"].gather(sorted(part.held)).to_list()), part.recorded_from)
+            (part.first_offset + min(part.frame["row"][sorted(part.held)].to_list()), part.recorded_from)
             for part in self.memory.parts
             if part.held
         ]
@@ -188,7 +188,7 @@ class Chamber:
         frame, places = _gathered([Placed(part, sorted(part.held)) for part in holding])
         overdue = pl.Series([part.due <= heard for part, _ in places], dtype=pl.Boolean)
         for verdicts in self._judged(frame):
-            waiting = awaited(verdicts, self._views.registry.feeds, heard) & ~overdue.gather(verdicts.cases["at"])
+            waiting = awaited(verdicts, self._views.registry.feeds, heard) & ~overdue[verdicts.cases["at"]]
             ready = _kept(verdicts, ~waiting) if waiting.any() else verdicts
             for at in ready.cases["at"].to_list():
                 part, row = places[at]
@@ -201,8 +201,8 @@ class Chamber:
         changed, self._things = self._things, {}
         if people:
             for part, rows in self.memory.about(people):
-                refs = part.frame["subject_ref"].gather(rows).to_list()
-                instants = part.frame["occurred_at"].dt.epoch("us").gather(rows).to_list()
+                refs = part.frame["subject_ref"][rows].to_list()
+                instants = part.frame["occurred_at"][rows].dt.epoch("us").to_list()
                 late = [at for at, ref, row in zip(instants, refs, rows, strict=True) if at >= people[ref]]
                 if late:
                     kept = zip(rows, refs, instants, strict=True)

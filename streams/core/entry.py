@@ -98,7 +98,7 @@ def entered(
             held = verdicts.outcomes[rule.column] == outcome.value
             seen = frame.select(columns)
             seen = seen if known else seen.with_columns(_why(verdicts, rule, which))
-            rows = seen.filter(held if which is None else held.gather(which))
+            rows = seen.filter(held if which is None else held[which])
             yield Entered(role, known, needed(rows.with_columns(missing), role))
 
 
@@ -107,7 +107,7 @@ def _why(verdicts: Verdicts, rule: Rule, which: pl.Series | None) -> pl.Series:
     found = verdicts.reasons(rule)
     reasons = constant(None, verdicts.cases.height, pl.String).alias(WHY)
     reasons = reasons.scatter(found["index"], found["reason"])
-    return reasons if which is None else reasons.gather(which)
+    return reasons if which is None else reasons[which]
 
 
 def matters_in_doubt(role: Role) -> bool:

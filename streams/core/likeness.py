@@ -21,7 +21,6 @@ import polars as pl
 
 from streams.core.case import COMBINATION, Views, assemble, registry_facts
 from streams.core.condition import Between, Compare, Constant, Fact, In, Node, parts
-from streams.core.constant import constant
 from streams.core.context import Combination, index_at
 from streams.core.facts import CaseKind
 from streams.core.horizon import KINDS
@@ -88,7 +87,7 @@ def classes(keys: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     keys = keys.select(_texts(each) if isinstance(each.dtype, pl.List) else each for each in keys)
     keys = keys.select(name for name in keys.columns if not _uniform(keys[name]))
     if not keys.width or not height:
-        return constant(0, height, pl.UInt32), pl.Series([0] if height else [], dtype=pl.UInt32)
+        return pl.repeat(0, height, dtype=pl.UInt32, eager=True), pl.Series([0] if height else [], dtype=pl.UInt32)
     hashes = keys.select(pl.sum_horizontal(pl.col(name).hash(seed) for seed, name in enumerate(keys.columns)))
     which, firsts = _numbered(hashes)
     named = keys[firsts]
@@ -105,7 +104,7 @@ def _uniform(values: pl.Series) -> bool:
 def _texts(lists: pl.Series) -> pl.Series:
     """Lists as joined texts; most often all are empty, which is seen in a sixth of the time."""
     if (lists.list.len() == 0).all(ignore_nulls=False):
-        return constant("", len(lists), pl.String).alias(lists.name)
+        return pl.repeat("", len(lists), dtype=pl.String, eager=True).alias(lists.name)
     return lists.list.join(APART)
 
 
@@ -152,7 +151,7 @@ def _around(unique: Sequence[Combination], segments: Sequence[Segments], facts: 
         }
     )
     which, _ = classes(pl.concat([claims, facts[indices]], how="horizontal"))
-    table = constant(0, facts.height, pl.UInt32)
+    table = pl.repeat(0, facts.height, dtype=pl.UInt32, eager=True)
     return table.scatter(indices, which) if len(indices) else table
 
 

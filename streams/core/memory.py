@@ -85,9 +85,9 @@ class Part:
         first = self._people["hash"].search_sorted(wanted, "left").to_list()
         last = self._people["hash"].search_sorted(wanted, "right").to_list()
         spans = [range(begin, end) for begin, end in zip(first, last, strict=True) if begin < end]
-        rows = self._people["at"].gather([place for span in spans for place in span]).to_list() if spans else []
+        rows = self._people["at"][[place for span in spans for place in span]].to_list() if spans else []
         named = set(refs.to_list())
-        found = self.frame["subject_ref"].gather(rows).to_list() if rows else []
+        found = self.frame["subject_ref"][rows].to_list() if rows else []
         return [row for row, ref in zip(rows, found, strict=True) if ref in named]
 
     @property
@@ -104,7 +104,7 @@ class Part:
 
     def since(self, rows: Sequence[int], instant: int) -> list[int]:
         """Those of some rows whose event happened at an instant or later, and which count."""
-        late = (self.frame["occurred_at"].dt.epoch("us").gather(list(rows)) >= instant).to_list() if rows else []
+        late = (self.frame["occurred_at"][list(rows)].dt.epoch("us") >= instant).to_list() if rows else []
         return [row for row, kept in zip(rows, late, strict=True) if kept and row not in self.gone]
 
     def keys(self) -> list[EventKey]:
@@ -333,9 +333,9 @@ def _joined(parts: Sequence[Part]) -> Part:
     frames = [part.frame.with_row_index("at").filter(~pl.col("at").is_in(sorted(part.gone))) for part in parts]
     joined = Part(pl.concat(frames).drop("at").rechunk(), parts[0].first_offset, max(part.due for part in parts))
     masks = [
-        constant(False, part.frame.height, pl.Boolean).gather(frame["at"])
+        constant(False, frame.height, pl.Boolean)
         if part.unsettled is None
-        else part.unsettled.gather(frame["at"])
+        else part.unsettled[frame["at"]]
         for part, frame in zip(parts, frames, strict=True)
     ]
     mask = pl.concat(masks)

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from streams.core.constant import constant
 from streams.core.instant import NEVER
 from streams.core.subject_history import NOTHING_KNOWN, Histories, History, Own, Stretches
 
@@ -62,7 +61,7 @@ class Profiles:
         wanted = controllers.gather(rows)
         rows, own = self._towards(rows, own, wanted)
         found = self._stretch(own, instants.gather(rows))
-        profiles = constant(NOBODY, len(refs), pl.UInt32)
+        profiles = pl.repeat(NOBODY, len(refs), dtype=pl.UInt32, eager=True)
         return profiles.scatter(rows, self._profile.gather(found)) if len(rows) else profiles
 
     def _towards(self, rows: pl.Series, own: pl.Series, wanted: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -187,7 +186,7 @@ class _Persons:
         """For each token the number of its person; -1 where it is none of a person."""
         bucket = (refs.hash() // self._shift).cast(pl.Int64)
         place, end = self._begin.gather(bucket), self._begin.gather(bucket + 1)
-        found = constant(-1, len(refs), pl.Int64)
+        found = pl.repeat(-1, len(refs), dtype=pl.Int64, eager=True)
         rows = ((place < end) & refs.is_not_null()).arg_true()
         while len(rows):
             here = place.gather(rows)

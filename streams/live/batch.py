@@ -71,7 +71,7 @@ def open_batch(run: Run, topic: TopicName, plan: Plan) -> Batch:
     for refusal in decoded.refused:
         _reject(batch, names, run.records[refusal.row], refusal.error)
     recorded = pl.Series("recorded_at", [record.timestamp * 1_000 for record in run.records], dtype=pl.Int64)
-    batch.frame = batch.frame.with_columns(recorded.gather(batch.frame["row"]))
+    batch.frame = batch.frame.with_columns(recorded[batch.frame["row"]])
     _reject_future(batch, names, plan.future_seconds)
     _forward(batch, names, partitions)
     _note_previous(batch, partitions)

@@ -6,7 +6,8 @@ Rules:
 2. Some records about persons are written seconds after a heartbeat has vouched that all are there, and some matches are
    corrected to another person later: what was said of them has to be taken back, whoever lives by then.
 3. The estate keeps what it wrote and when the broker had acknowledged it.
-4. The listener is a consumer like any other: no group, from the beginning.
+4. Told to go on, it writes for a while and rests: what happens next to the workers happens while it writes.
+5. The listener is a consumer like any other: no group, from the beginning.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ LATE_STRIDES = 4
 """So many strides later, at most, a late record or a correction is written."""
 STRIDE = 4
 """So many steps are written at once, a second's: what a worker does for a run hardly depends on its length."""
+BUSY_STRIDES = 20
+"""So many seconds an estate that may rest goes on: longer than a team takes to be whole again, on a quick machine.
+
+On a slow one nothing more is written meanwhile, or what it takes so long for would become more and more.
+"""
+REST_SECONDS = 0.05
 
 
 class Heard(NamedTuple):
@@ -136,6 +143,8 @@ class Estate(threading.Thread):
         self._late_share, self._corrected_share = (LATE_SHARE, CORRECTED_SHARE) if late else (0.0, 0.0)
         self._max_lag_seconds = max_lag_seconds
         self._stop_asked = threading.Event()
+        self._rests_at: int | None = None
+        """With how many strides it rests; None: it writes until told to stop."""
         self._failure: BaseException | None = None
         opening = self._simulation.opening()
         self.opening: Opening = replace(opening, heartbeats=self._promised(opening.heartbeats))
@@ -149,17 +158,34 @@ class Estate(threading.Thread):
     def run(self) -> None:
         """Write stride after stride, and what has begun when told to stop."""
         try:
-            for step in strides(self._simulation.steps(datetime.now(UTC))):
-                time.sleep(max((step.at - datetime.now(UTC)).total_seconds(), STRIDE * STEP.total_seconds() / 2))
-                self._write(step)
-                if self._stop_asked.is_set():
-                    break
+            while not self._stop_asked.is_set():
+                self._write_until_rest()
+                while self._rests() and not self._stop_asked.is_set():
+                    time.sleep(REST_SECONDS)
             for step in self._simulation.drain():
                 self._write(step)
             self._write_late(self.steps[-1])
             self._publisher.close()
         except BaseException as error:  # noqa: BLE001 -- `stop` tells it, in the thread of the test
             self._failure = error
+
+    def go_on(self) -> None:
+        """Write `BUSY_STRIDES` strides and then rest; returns when the first events of them are written."""
+        before = self.events
+        self._rests_at = len(self.steps) + BUSY_STRIDES
+        while self.events == before:
+            assert self.is_alive(), "an estate that is to go on has begun, and nothing kept it from writing"
+            time.sleep(REST_SECONDS)
+
+    def _rests(self) -> bool:
+        return self._rests_at is not None and len(self.steps) >= self._rests_at
+
+    def _write_until_rest(self) -> None:
+        for step in strides(self._simulation.steps(datetime.now(UTC))):
+            time.sleep(max((step.at - datetime.now(UTC)).total_seconds(), STRIDE * STEP.total_seconds() / 2))
+            self._write(step)
+            if self._stop_asked.is_set() or self._rests():
+                return
 
     def write_at_once(self, span: timedelta) -> None:
         """Write so much of the world's time in one go, as a backlog."""

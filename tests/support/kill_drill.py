@@ -235,9 +235,8 @@ class Drill(Team):
             worker.wait_ready(READY_SECONDS)
         estate.start()
         for blow in blows_of(self.seed):
-            time.sleep(blow.pause_seconds)
-            self._strike(blow)
-        time.sleep(QUIET_SECONDS)
+            self._strike(blow, estate)
+        estate.go_on()
         estate.stop()
         expected = expected_messages(estate.opening, estate.steps, estate.opened_at)
         commits, ends = self.settle(listener, expected)
@@ -255,12 +254,14 @@ class Drill(Team):
             judging_again=tuple((how, _again(at, estate, listener.heard)) for how, at in self._struck),
         )
 
-    def _strike(self, blow: Blow) -> None:
+    def _strike(self, blow: Blow, estate: Estate) -> None:
         worker = self.workers[blow.victim]
         worker.wait_ready(READY_SECONDS)
         if blow.how == "term":
             # The embedded broker never elects again when a leader leaves a group that is just forming.
             self.workers[1 - blow.victim].wait_ready(READY_SECONDS)
+        estate.go_on()
+        time.sleep(blow.pause_seconds)
         self._struck.append((blow.how, time.monotonic()))
         if blow.how == "freeze":
             worker.hit(signal.SIGSTOP)
