@@ -36,7 +36,7 @@ class CommandChild(Child):
     def __init__(self, options: Mapping[str, str], *, port: int, log: Path) -> None:
         given = {**options, self.port_setting: str(port)}
         environment = {f"{PREFIX}{field.upper()}": value for field, value in given.items()}
-        words = [sys.executable, "-m", "streams.cli", self.command]
+        words = [sys.executable, "-m", "streams", self.command]
         super().__init__(self.command, words, port=port, log=log, ready="/readyz", environment=environment)
 
     def missing(self, body: bytes) -> str:

@@ -23,6 +23,8 @@ from typing import IO, Self
 from streams.simulator.broker import answers, dying_with_parent, free_port
 
 POM = Path(__file__).parents[1] / "pom.xml"
+RESOLVED = POM.parents[1] / "target" / "kafka.classpath"
+"""What Maven resolved last: it takes six seconds of a processor to say the same again. `make clean` removes it."""
 
 _HOST = "127.0.0.1"
 _JAVA_OPTIONS = (
@@ -54,13 +56,34 @@ def class_path(directory: Path) -> str:
     if tool is not None:
         raise KafkaUnavailableError(f"{tool} is not installed (and KAFKA_BOOTSTRAP_SERVERS names no cluster)")
     output = directory / "classpath"
+    if (known := _resolved()) is not None:
+        output.write_text(known)
+        return known
     command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), "dependency:build-classpath"]
     done = subprocess.run(
         [*command, f"-Dmdep.outputFile={output}"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
         raise KafkaUnavailableError(f"mvn cannot resolve Kafka's jars: {done.stdout.strip()[-500:]}")
-    return output.read_text().strip()
+    found = output.read_text().strip()
+    RESOLVED.parent.mkdir(exist_ok=True)
+    _replace(RESOLVED, found)
+    return found
+
+
+def _resolved() -> str | None:
+    """The class path that was resolved before, if the POM is older and every jar of it is still there."""
+    if not RESOLVED.exists() or RESOLVED.stat().st_mtime < POM.stat().st_mtime:
+        return None
+    found = RESOLVED.read_text()
+    return found if all(Path(jar).exists() for jar in found.split(os.pathsep)) else None
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file that another process may read meanwhile."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.write_text(text)
+    draft.replace(file)
 
 
 def properties(directory: Path, *, broker_port: int, controller_port: int) -> str:
