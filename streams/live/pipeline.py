@@ -84,6 +84,8 @@ class Pipeline:
         self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
         self._blind_spots = BlindSpots()
         self._finished = False
+        self.generation: int | None = None
+        """The last generation whose partitions were taken over: what is not yet here can be missing nowhere else."""
         self.progress_at = monotonic()
         self.heard: dict[str, float] = {}
         """When the broker took the last event of each device that was judged here, in seconds since 1970."""
@@ -113,6 +115,7 @@ class Pipeline:
             self._shares[tp] = share
             share.task = asyncio.create_task(self._work(share), name=f"{tp.topic}/{tp.partition}")
             share.task.add_done_callback(self._ended)
+        self.generation = generation
         self._recorder.partitions(warming=len(owned), live=0)
 
     async def revoked(self, tps: Iterable[TP]) -> None:

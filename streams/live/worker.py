@@ -233,6 +233,9 @@ class WorkerApp(RunApp):
         """What keeps the worker from judging; empty when it is ready."""
         if self.pipeline is None or self.run_consumer.generation is None:
             return ["the consumer group: not joined"]
+        if self.pipeline.generation != self.run_consumer.generation:
+            # A moment after the join nothing is known of any partition, and so none would be missing.
+            return ["the consumer group: partitions not taken over"]
         duties = self.duties.missing() if self.duties is not None else []
         return [*self.views.missing(), *duties, *self.pipeline.warming()]
 
