@@ -3,7 +3,9 @@
 Rules:
 1. A tally may come twice, since a crash writes it again: a case counts once by its event id, and a number of stored
    persons replaces the one that the same partition told before of the same year.
-2. Nothing of a face, a place in a gallery or a score is in a tally.
+2. What is told of a case is corrected by telling it again: of two tallies about one case in one role the one of the
+   higher `event_version` counts, and of these the one with the later `known_until`.
+3. Nothing of a face, a place in a gallery or a score is in a tally.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from schemas.contract import Contract, Digest, Identifier, Message, SubjectRef, 
 class CaseTally(Message):
     """One case that a rule enters for the holder of a key: it counts, silences, opens, fulfils or extends."""
 
-    MINOR: ClassVar[int] = 1
-    schema_version: str = "1.1"
-    """Version of the contract; 1.1 added `exception_id` and `reason`."""
+    MINOR: ClassVar[int] = 2
+    schema_version: str = "1.2"
+    """Version of the contract; 1.1 added `exception_id` and `reason`, 1.2 `plays` and what follows it."""
     kind: Literal["case"] = "case"
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
@@ -41,6 +43,26 @@ class CaseTally(Message):
     exception_id: Identifier | None = None
     match_event_id: Identifier | None = None
     """The match event that a human review is about."""
+    plays: bool = True
+    """False where the case turned out to play the role no more."""
+    event_version: Annotated[int, Field(ge=1)] | None = None
+    known_until: UtcTime | None = None
+    """Up to when the logs of records were read by whoever judged the case."""
+    origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,10}/[0-9]{1,19}$")] | None = None
+    """Where the event lies: `topic/partition/offset`."""
+
+
+class RestatedTally(Message):
+    """A stretch of a log of events whose cases were told anew by whoever took it over: older tallies of it are void."""
+
+    kind: Literal["restated"] = "restated"
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+    partition: Annotated[int, Field(ge=0)]
+    first_offset: Annotated[int, Field(ge=0)]
+    end_offset: Annotated[int, Field(ge=0)]
+    """The offset after the last one."""
+    known_until: UtcTime
+    """What was told with less knowledge of an event in between counts no more, unless it was told again."""
 
 
 class StoredTally(Message):
@@ -85,5 +107,5 @@ class WindowTally(Message):
     authority_id: Identifier | None = None
 
 
-AnyTally = Annotated[CaseTally | StoredTally | WindowTally, Field(discriminator="kind")]
-TALLY: Contract[CaseTally | StoredTally | WindowTally] = Contract(AnyTally)
+AnyTally = Annotated[CaseTally | RestatedTally | StoredTally | WindowTally, Field(discriminator="kind")]
+TALLY: Contract[CaseTally | RestatedTally | StoredTally | WindowTally] = Contract(AnyTally)

@@ -24,13 +24,14 @@ from schemas.verdict import Cause, Violation
 from streams.core.arrival import Arrival
 from streams.core.case import COMBINATION, Views, assemble
 from streams.core.context import Combination, things
-from streams.core.entry import Entry, entries
+from streams.core.entry import Entry
 from streams.core.facts import CaseKind
 from streams.core.feed import Horizon, moves
 from streams.core.hold import ALL_KINDS, awaited, left_behind
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.memory import Memory, Part, Placed
+from streams.core.role_book import Places, RoleBook
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.told import EventKey, Judgement, Reason, Said, ToldBook
@@ -53,7 +54,7 @@ class Opinion:
     in_conflict: Counter[CaseKind] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
-        return bool(self.verdicts or self.said or self.repeats or self.duplicates)
+        return bool(self.verdicts or self.said or self.entered or self.repeats or self.duplicates)
 
 
 class Chamber:
@@ -63,6 +64,7 @@ class Chamber:
         self._rulebook, self._views = rulebook, views
         self.memory = Memory(span=span, bytes_max=bytes_max)
         self.told = ToldBook()
+        self._roles = RoleBook(rulebook)
         self._deferred = 0
         self._people: dict[str, int] = {}
         self._things: dict[tuple[str, str], int] = {}
@@ -106,6 +108,7 @@ class Chamber:
     ) -> Opinion:
         """Judge events; what a record in flight may change is held until `due`, as far as the logs were read."""
         opinion = Opinion()
+        self._roles.hear(heard)
         admission = self.memory.admit(frame, first_offset, due)
         opinion.duplicates = admission.duplicates
         self._revised |= {key for key in admission.replaced if key in self.told}
@@ -116,20 +119,24 @@ class Chamber:
         if part.recorded_from > self.log_until:
             self._logged.clear()
         self._watch_feeds(part)
+        opinion.entered += self._roles.leave(admission.gone, self._judged)
         for verdicts in self._judged(part.frame):
             waiting = awaited(verdicts, self._views.registry.feeds, heard) if heard < due else None
             if waiting is not None and waiting.any():
                 part.held.update(verdicts.cases["at"].filter(waiting).to_list())
-                self._first(_kept(verdicts, ~waiting), [part], None, opinion, cause)
+                self._first(_kept(verdicts, ~waiting), part, opinion, cause)
             else:
-                self._first(verdicts, [part], None, opinion, cause)
+                self._first(verdicts, part, opinion, cause)
         self._tidy()
         return _sorted(opinion)
 
     def supersede(self, key: EventKey, version: int, row: int = 0) -> Opinion:
         """Take back what was told of an event whose newer version lies on another partition."""
         opinion = Opinion()
-        if self.memory.supersede(key, version):
+        news, gone = self.memory.supersede(key, version)
+        self._roles.hear(-NEVER)
+        opinion.entered += self._roles.leave([gone] if gone is not None else [], self._judged)
+        if news:
             self._say(Judgement(key, row, None, version), Reason("event"), opinion)
         return opinion
 
@@ -138,6 +145,7 @@ class Chamber:
     def look(self, heard: int) -> Opinion:
         """Judge what was held and can be said now, and what late records and moved feeds have touched."""
         opinion = Opinion()
+        self._roles.hear(heard)
         self._release(heard, opinion)
         self._find_touched()
         self._correct(opinion)
@@ -162,7 +170,7 @@ class Chamber:
     def earliest_held(self) -> tuple[int, int] | None:
         """An offset at or below the first held case, and when it was recorded; None where nothing is held."""
         found = [
-            (part.first_offset + min(part.frame["row"][sorted(part.held)].to_list()), part.recorded_from)
+            (min(part.frame["offset"][sorted(part.held)].to_list()), part.recorded_from)
             for part in self.memory.parts
             if part.held
         ]
@@ -193,7 +201,7 @@ class Chamber:
             for at in ready.cases["at"].to_list():
                 part, row = places[at]
                 part.held.discard(row)
-            self._first(ready, [part for part, _ in places], [row for _, row in places], opinion, "judged")
+            self._first(ready, places, opinion, "judged")
 
     def _find_touched(self) -> None:
         """Find the cases that records have touched since the last look, and those that moved feeds have settled."""
@@ -238,7 +246,9 @@ class Chamber:
         if chosen:
             frame, places = _gathered(chosen)
             for verdicts in self._judged(frame):
-                self._settle(verdicts, places)
+                entered, doubted = self._roles.enter_again(verdicts, places, self._judged)
+                opinion.entered += entered
+                self._settle(verdicts, places, doubted)
                 self._say_all(verdicts, opinion, "record", everything=True)
         if not self._again:
             self._arrivals.clear()
@@ -280,24 +290,25 @@ class Chamber:
             own = frame if len(kinds) == 1 else frame.filter(pl.col("kind") == word)
             yield judge(assemble(own, kind, self._views, self._rulebook.facts_of(kind)), kind, self._rulebook)
 
-    def _first(
-        self, verdicts: Verdicts, parts: Sequence[Part], rows: Sequence[int] | None, opinion: Opinion, cause: Cause
-    ) -> None:
+    def _first(self, verdicts: Verdicts, places: Places, opinion: Opinion, cause: Cause) -> None:
         """Say what was judged for the first time and is held no longer."""
         if verdicts.cases.is_empty():
             return
         opinion.verdicts.append(verdicts)
-        opinion.entered.extend(entries(verdicts.cases, verdicts.kind, self._rulebook, verdicts.places))
-        if rows is not None:
-            self._settle(verdicts, list(zip(parts, rows, strict=True)))
-        elif (unsettled := left_behind(verdicts)) is not None:
-            parts[0].settle(verdicts.cases["at"], unsettled)
+        entered, doubted = self._roles.enter(verdicts, places)
+        opinion.entered += entered
+        self._settle(verdicts, places, doubted)
         self._say_all(verdicts, opinion, cause, everything=False)
 
     @staticmethod
-    def _settle(verdicts: Verdicts, places: Sequence[tuple[Part, int]]) -> None:
-        """Remember which cases a feed has left undetermined."""
+    def _settle(verdicts: Verdicts, places: Places, doubted: pl.Series | None) -> None:
+        """Remember which cases a feed has left undetermined, or (`doubted`) their roles."""
         found = left_behind(verdicts)
+        found = doubted if found is None else found if doubted is None else found | doubted
+        if isinstance(places, Part):
+            if found is not None:
+                places.settle(verdicts.cases["at"], found)
+            return
         mask = [False] * verdicts.cases.height if found is None else found.to_list()
         by_part: defaultdict[Part, tuple[list[int], list[bool]]] = defaultdict(lambda: ([], []))
         for at, unsettled in zip(verdicts.cases["at"].to_list(), mask, strict=True):

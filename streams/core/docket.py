@@ -8,7 +8,7 @@ Rules:
    rebuilt from the logs says the same.
 4. What was said of a breach is taken back where it is none any more, by whatever record or case came late. Only a feed
    that fell behind takes nothing back: it was complete when the breach was said.
-5. A case stays entered for `KEEP`; one that only restarts a deadline stays until a later one takes its place.
+5. A case stays entered for `KEEP`, as `streams.core.case_book` says, or until it is stated to play its role no more.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from itertools import chain, islice
 
 from streams.core.arrival import Arrivals
 from streams.core.breach import Breaches
+from streams.core.case_book import CORRECTABLE, CaseBook, Stated, Stretch
 from streams.core.happenings import of_controller, of_subject, stays_of
-from streams.core.holder import Holder, Standing, holder_of
+from streams.core.holder import Holder, Standing
 from streams.core.instant import NEVER, SECOND
 from streams.core.obligation import Happening, Known, Obligation, Status, obligations
 from streams.core.owed import Owed
@@ -49,6 +50,7 @@ class Docket:
         histories: Histories,
         owns: Callable[[str], bool] = lambda _: True,
         arrivals: Arrivals | None = None,
+        correctable: int = CORRECTABLE,
     ) -> None:
         self.registry, self.histories = registry, histories
         self.late = 0
@@ -65,7 +67,7 @@ class Docket:
         self._openings = {duty: _openings(duty) for duty in deadlines}
         self._windows = tuple(duty for duty in rulebook.duties if isinstance(duty, WindowRule))
         self._kinds = {name: _record_kinds(duties) for name, duties in self._deadlines.items()}
-        self._entries: defaultdict[Holder, dict[tuple[str, str, str], Happening]] = defaultdict(dict)
+        self._cases = CaseBook(rulebook.duties, correctable)
         self._breaches = Breaches(arrivals or Arrivals(), registry.feeds)
         self._unsaid: dict[Holder, tuple[Standing, ...]] = {}
         self._dirty: dict[str, dict[Holder, None]] = {"subject": {}, "controller": {}}
@@ -86,19 +88,20 @@ class Docket:
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
-    def enter(self, duty_column: str, case: Happening) -> None:
-        """Enter a case for a duty; the same case again changes nothing, and one for a rule of another book is none."""
+    def enter(self, duty_column: str, case: Happening, stated: Stated | None = None) -> None:
+        """Enter a case for a duty, or take it out; what is known changes nothing, nor does a rule of another book."""
         duty = self._duties.get(duty_column)
         if duty is None:
             return
         if case.at < self._until - KEEP:
             self.late += 1
             return
-        holder = holder_of(duty, case)
-        place = (duty_column, case.what, "" if restarts(duty, case.what) else case.id)
-        held = self._entries[holder].get(place)
-        if held is None or _replaces(case, held):
-            self._entries[holder][place] = case
+        if (holder := self._cases.enter(duty, case, stated)) is not None:
+            self._touch(holder)
+
+    def state_anew(self, stretch: Stretch) -> None:
+        """Let go what was said before of the cases of a stretch, which were stated anew."""
+        for holder in sorted(self._cases.state_anew(stretch)):
             self._touch(holder)
 
     def look_at(self, controller_id: str) -> None:
@@ -197,22 +200,12 @@ class Docket:
         self._unsaid.pop(holder, None)
         if unsaid:
             self._unsaid[holder] = tuple(unsaid)
-        self._drop(holder, until - KEEP)
-
-    def _drop(self, holder: Holder, before: int) -> None:
-        """Forget the cases of long ago, now that they were looked at."""
-        entries = self._entries.get(holder)
-        if entries is None:
-            return
-        for place in [place for place, case in entries.items() if case.at < before and place[2]]:
-            del entries[place]
-        if not entries:
-            del self._entries[holder]
+        self._cases.drop(holder, until - KEEP)
 
     def standings(self) -> Iterator[Standing]:
         """Everything that is pending or settled, looked at anew; for a small world, not for an estate."""
         known = Known(self._around, self.registry.feeds.horizon, self.registry.hidden, self._until)
-        holders = {Holder("subject", ref) for ref in self.histories} | set(self._entries)
+        holders = {Holder("subject", ref) for ref in self.histories} | set(self._cases)
         holders |= {Holder("controller", each) for each in self.registry.controllers()}
         for holder in sorted(holders):
             yield from self._owed(holder, known)
@@ -241,10 +234,9 @@ class Docket:
 
     def _owed(self, holder: Holder, known: Known) -> Iterator[Obligation]:
         records = list(self._records(holder))
-        entries = self._entries.get(holder, {})
-        self._await_begin(holder, (*records, *entries.values()), known.until)
+        self._await_begin(holder, (*records, *self._cases.of(holder).values()), known.until)
         for duty in self._deadlines[holder.kind]:
-            own = [case for (column, _, _), case in entries.items() if column == duty.column]
+            own = self._cases.of_duty(holder, duty)
             happened = [*records, *own, *self._stored_happenings(duty, holder, known)]
             if any(self._may_open(duty, each) for each in happened):
                 yield from obligations(duty, happened, known)
@@ -266,12 +258,11 @@ class Docket:
                     self._touch(Holder("controller", controller))
 
     def _counted(self, holder: Holder, known: Known) -> Iterator[Window]:
-        entries = self._entries.get(holder, {})
         for duty in self._windows:
             if duty.count == "stored_persons":
                 yield from self._stored_windows(duty, holder, known)
                 continue
-            own = [case for (column, _, _), case in entries.items() if column == duty.column]
+            own = self._cases.of_duty(holder, duty)
             found = list(windows(duty, own, known.until, self.registry.max_hits))
             yield from found
             if any(each.known is False for each in own) or duty.unless is not None:
@@ -309,18 +300,6 @@ class Docket:
         if (next_end := self.stored.next_end(duty.timezone, holder.id, complete)) is not None:
             self._schedule(next_end, holder)
             self._schedule(next_end, holder, holder.id, STORED_KINDS)
-
-
-def restarts(duty: Duty, role: str) -> bool:
-    """Whether only the latest case in a role counts: one that restarts a deadline."""
-    if isinstance(duty, WindowRule):
-        return False
-    return any(name == role and clause.restarts for name, clause in duty.clauses())
-
-
-def _replaces(case: Happening, held: Happening) -> bool:
-    """Whether a case takes the place of one entered before: it is certain where that was in doubt, or later."""
-    return (case.known, case.at, case.id, case.why or "") > (held.known, held.at, held.id, held.why or "")
 
 
 def _record_kinds(duties: tuple[DeadlineRule, ...]) -> tuple[str, ...]:

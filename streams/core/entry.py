@@ -8,6 +8,8 @@ Rules:
    all but the first of a day. What is in doubt extends nothing, and a case that names nobody is no matter of a person.
 3. What is entered is where and when it was and whom it is about; nothing of the comparison itself.
 4. All of this is decided in columns: only what is entered is ever looked at row by row.
+5. What is entered of a case that is still remembered is stated with what was known; `streams.core.role_book` says it
+   anew when more is known, also that the case plays the role no more.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from typing import NamedTuple
 import polars as pl
 
 from streams.core.calendar import Period
+from streams.core.case_book import Stated
 from streams.core.constant import constant
-from streams.core.docket import restarts
 from streams.core.facts import CaseKind, Unknown
 from streams.core.holder import about_subject
 from streams.core.instant import NEVER
@@ -42,6 +44,10 @@ PARTS = {
 }
 SEEN = ("event_id", "occurred_at", *PARTS.values())
 """What a duty sees of a case."""
+PART = "part"
+"""The column that says which rows are looked at together; without it all are."""
+PLACED = ("row", "at", PART, "offset", "event_version")
+"""Where a case lies; of these a frame may have some."""
 WHY = "why"
 """The column that says why a row is in doubt."""
 PERIODS: Mapping[Period, str] = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
@@ -49,12 +55,15 @@ PERIOD = "local period"
 
 
 class Entry(NamedTuple):
-    """One case entered for one duty."""
+    """One case entered for one duty, or taken out again; without `stated` it is entered for good."""
 
     row: int
     """The row of the batch, as the column `row` of its frame numbers it where it has one."""
     role: Role
     case: Happening
+    stated: Stated | None = None
+    offset: int = -1
+    """Where the event lies in its log, where that matters."""
 
 
 class Entered(NamedTuple):
@@ -87,7 +96,15 @@ def entered(
     frame: pl.DataFrame, verdicts: Verdicts, roles: Mapping[Rule, Role], which: pl.Series | None = None
 ) -> Iterator[Entered]:
     """What of a frame is entered; `which` says for each of its rows the case that was judged for it, if not its own."""
-    columns = [name for name in ("row", *SEEN) if name in frame.columns]
+    for role, known, rows in playing(frame, verdicts, roles, which):
+        yield Entered(role, known, needed(rows, role))
+
+
+def playing(
+    frame: pl.DataFrame, verdicts: Verdicts, roles: Mapping[Rule, Role], which: pl.Series | None = None
+) -> Iterator[Entered]:
+    """All rows of a frame that play a role, also those that make no difference beside others."""
+    columns = [name for name in (*PLACED, *SEEN) if name in frame.columns]
     missing = [pl.lit(None, pl.String).alias(name) for name in SEEN if name not in frame.columns]
     for rule, counts in verdicts.counts().items():
         role = roles[rule]
@@ -98,8 +115,10 @@ def entered(
             held = verdicts.outcomes[rule.column] == outcome.value
             seen = frame.select(columns)
             seen = seen if known else seen.with_columns(_why(verdicts, rule, which))
-            rows = seen.filter(held if which is None else held[which])
-            yield Entered(role, known, needed(rows.with_columns(missing), role))
+            rows = seen.filter(held if which is None else held[which]).with_columns(missing)
+            if about_subject(role.duty):
+                rows = rows.filter(pl.col("subject_ref").is_not_null())
+            yield Entered(role, known, rows)
 
 
 def _why(verdicts: Verdicts, rule: Rule, which: pl.Series | None) -> pl.Series:
@@ -117,9 +136,7 @@ def matters_in_doubt(role: Role) -> bool:
 
 def needed(rows: pl.DataFrame, role: Role) -> pl.DataFrame:
     """Of cases that play one role, all certain or all in doubt, those that can make a difference, in their order."""
-    if about_subject(role.duty):
-        rows = rows.filter(pl.col("subject_ref").is_not_null())
-    if restarts(role.duty, role.name):
+    if role.restarts:
         return _ends(rows, ["controller_id", "subject_ref"], last=True)
     keys, period = _keys(role)
     if not keys:
@@ -143,9 +160,14 @@ def _keys(role: Role) -> tuple[list[str], Period | None]:
     return ["controller_id", *(PARTS[part] for part in duty.key)], None if duty.once == "ever" else duty.once
 
 
+def reduces(role: Role) -> bool:
+    """Whether of several cases in a role some make no difference, and are not entered."""
+    return role.restarts or bool(_keys(role)[0])
+
+
 def _ends(rows: pl.DataFrame, keys: Sequence[str], *, last: bool) -> pl.DataFrame:
-    """Of each key the first or the last row by instant and id, in the order of the rows."""
-    keys = list(dict.fromkeys(keys))
+    """Of each key the first or the last row by instant and id, in the order of the rows; each part for itself."""
+    keys = list(dict.fromkeys([*(name for name in (PART,) if name in rows.columns), *keys]))
     placed = rows.select(*keys, "occurred_at", "event_id").with_row_index("place")
     # Of one event that is there twice the first row counts, at either end.
     ordered = placed.sort("occurred_at", "event_id", "place", descending=[False, False, last])

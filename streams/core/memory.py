@@ -29,7 +29,7 @@ SMALL_PARTS = 32
 SEEN_BYTES = 72
 """What the hash of one event takes."""
 KEY = ("controller_id", "event_id")
-BESIDE = ("row", "recorded_at")
+BESIDE = ("row", "offset", "recorded_at")
 """Columns of a frame that say where an event stood, and nothing of the event."""
 
 
@@ -42,10 +42,9 @@ class Placed(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """Some cases: `frame` has the columns of the contract, `row` and `recorded_at` (microseconds)."""
+    """Some cases: `frame` has the columns of the contract, `row`, `offset` and `recorded_at` (microseconds)."""
 
     frame: pl.DataFrame
-    first_offset: int
     due: int
     """Up to when (microseconds) what is held waits for records in flight."""
     size_bytes: int = 0
@@ -58,6 +57,8 @@ class Part:
     """Rows that a newer version has replaced."""
     unsettled: pl.Series | None = None
     """Rows that a feed which is behind has left undetermined; None where none."""
+    roles: pl.DataFrame | None = None
+    """The roles (`role`) in which rows (`at`) were entered for duties, and how (`known`, `site`); None where none."""
     _events: pl.Series | None = None
     _people: pl.DataFrame | None = None
     _combinations: pl.DataFrame | None = None
@@ -139,6 +140,8 @@ class Admission:
     duplicates: int = 0
     replaced: set[EventKey] = field(default_factory=set)
     """Events of which a lower version was remembered."""
+    gone: list[tuple[Part, int]] = field(default_factory=list)
+    """The remembered cases, as part and row, that count no more."""
     in_conflict: list[tuple[EventKey, int, int]] = field(default_factory=list)
     """Events of which one version has two contents: key, version, and the row of the batch that came last."""
 
@@ -166,13 +169,14 @@ class Memory:
 
     def admit(self, frame: pl.DataFrame, first_offset: int, due: int) -> Admission:
         """Take events in, without those that came before and those that a newer version has replaced."""
+        frame = frame.with_columns(offset=pl.col("row").cast(pl.Int64) + first_offset)
         found = hashes(frame).to_list()
         distinct = set(found)
-        admission = Admission(Part(frame.head(0), first_offset, due))
+        admission = Admission(Part(frame.head(0), due))
         if len(distinct) < len(found) or not self._seen.isdisjoint(distinct):
             frame = self._compare(frame, found, admission)
         self._seen |= distinct
-        admission.part = part = Part(frame, first_offset, due)
+        admission.part = part = Part(frame, due)
         if frame.height:
             self.parts.append(part)
             self.size_bytes += part.size_bytes
@@ -197,7 +201,7 @@ class Memory:
                 held["event_version"] if held else 0, self._elsewhere.get(key, 0), self._in_conflict.get(key, 0)
             )
             if version > standing:
-                if self._let_go(before, place, dropped) or self._in_conflict.pop(key, None) is not None:
+                if self._let_go(before, place, dropped, admission) or self._in_conflict.pop(key, None) is not None:
                     admission.replaced.add(key)
                 mine[key] = at
                 continue
@@ -207,17 +211,19 @@ class Memory:
             elif self._in_conflict.get(key) != version:
                 self._in_conflict[key] = version
                 admission.in_conflict.append((key, version, row["row"]))
-                self._let_go(before, place, dropped)
+                self._let_go(before, place, dropped, admission)
         return frame.filter(~pl.int_range(pl.len()).is_in(sorted(dropped))) if dropped else frame
 
     @staticmethod
-    def _let_go(before: int | None, place: tuple[Part, int] | None, dropped: set[int]) -> bool:
+    def _let_go(
+        before: int | None, place: tuple[Part, int] | None, dropped: set[int], admission: Admission
+    ) -> bool:
         """Let the version that stood so far go, in this batch or in a part; true where it was in a part."""
         if before is not None:
             dropped.add(before)
         if place is not None:
-            place[0].gone.add(place[1])
-            place[0].held.discard(place[1])
+            _go(place)
+            admission.gone.append(place)
         return place is not None
 
     def _known(self, wanted: Collection[int]) -> dict[EventKey, tuple[Part, int]]:
@@ -233,20 +239,19 @@ class Memory:
                     found[key] = (part, row)
         return found
 
-    def supersede(self, key: EventKey, version: int) -> bool:
-        """Note that a newer version of an event lies on another partition; true where that is news."""
+    def supersede(self, key: EventKey, version: int) -> tuple[bool, tuple[Part, int] | None]:
+        """Note that a newer version of an event lies on another partition; whether that is news, and what is gone."""
         if self._elsewhere.get(key, 0) >= version:
-            return False
+            return False, None
         event = pl.DataFrame({"event_id": [key.event_id]})
         known = self._known(hashes(event).to_list()).get(key)
         self._seen |= set(hashes(event).to_list())
         if known is not None and known[0].frame["event_version"][known[1]] >= version:
-            return False
+            return False, None
         self._elsewhere[key] = version
         if known is not None:
-            known[0].gone.add(known[1])
-            known[0].held.discard(known[1])
-        return True
+            _go(known)
+        return True, known
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
@@ -331,16 +336,37 @@ class Memory:
 def _joined(parts: Sequence[Part]) -> Part:
     """One part of several, without the rows that are gone."""
     frames = [part.frame.with_row_index("at").filter(~pl.col("at").is_in(sorted(part.gone))) for part in parts]
-    joined = Part(pl.concat(frames).drop("at").rechunk(), parts[0].first_offset, max(part.due for part in parts))
+    joined = Part(pl.concat(frames).drop("at").rechunk(), max(part.due for part in parts))
     masks = [
         constant(False, frame.height, pl.Boolean)
         if part.unsettled is None
         else part.unsettled[frame["at"]]
         for part, frame in zip(parts, frames, strict=True)
     ]
+    joined.roles = _joined_roles(parts, frames)
     mask = pl.concat(masks)
     joined.unsettled = mask if mask.any() else None
     return joined
+
+
+def _joined_roles(parts: Sequence[Part], frames: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
+    """The roles of several parts, whose rows (`at` of each frame) follow one another now."""
+    found: list[pl.DataFrame] = []
+    first = 0
+    for part, frame in zip(parts, frames, strict=True):
+        if part.roles is not None:
+            moved = frame.select(pl.col("at").cast(pl.Int64)).with_row_index("place", offset=first)
+            moved = part.roles.join(moved, on="at", how="inner", maintain_order="left")
+            found.append(moved.select(pl.col("place").cast(pl.Int64).alias("at"), "role", "known", "site"))
+        first += frame.height
+    return pl.concat(found) if found else None
+
+
+def _go(case: tuple[Part, int]) -> None:
+    """A case counts no more."""
+    part, row = case
+    part.gone.add(row)
+    part.held.discard(row)
 
 
 def _content(row: dict[str, Any]) -> dict[str, Any]:

@@ -207,6 +207,13 @@ class Role:
     duty: Duty
     name: str
 
+    @property
+    def restarts(self) -> bool:
+        """Whether only the latest case in it counts, since it restarts a deadline."""
+        if isinstance(self.duty, WindowRule):
+            return False
+        return any(name == self.name and clause.restarts for name, clause in self.duty.clauses())
+
 
 def entry_rules(duty: Duty) -> Iterator[tuple[Rule, Role]]:
     """The rules by which cases are entered for a duty."""

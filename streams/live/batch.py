@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,9 +28,6 @@ from schemas.verdict import Rejection
 from streams.core.chamber import Opinion
 from streams.core.clock import ahead
 from streams.core.decode import Decoded, decode, decode_encounters
-from streams.core.docket import restarts
-from streams.core.entry import Entry
-from streams.core.holder import holder_of
 from streams.core.partition import partitions_of
 from streams.core.told import EventKey
 from streams.live.docket_log import tallies
@@ -152,21 +149,13 @@ def _reject(batch: Batch, names: TopicNames, record: LogRecord, error: ContractE
     batch.refused[error.reason] += 1
 
 
-def outgoing(opinion: Opinion, partition: int, plan: Plan) -> list[Outgoing]:
-    """What is to be written of what a chamber said: changes of violations in their order, and the cases it entered."""
-    topic = plan.names[TopicName.VIOLATIONS]
-    said = [
-        Outgoing(topic, partition, each.message.violation_id.encode(), each.message.to_json()) for each in opinion.said
-    ]
+def outgoing(opinion: Opinion, topic: str, partition: int, plan: Plan) -> list[Outgoing]:
+    """What is to be written of what a chamber said: changes of violations in their order, and of the cases it entered.
+
+    `topic` and `partition` are those of the log of events.
+    """
+    violations = plan.names[TopicName.VIOLATIONS]
+    messages = (each.message for each in opinion.said)
+    said = [Outgoing(violations, partition, each.violation_id.encode(), each.to_json()) for each in messages]
     entered = sorted(opinion.entered, key=lambda each: each.row)
-    return [*said, *tallies(_latest(entered), plan.names, plan.partitions)]
-
-
-def _latest(entered: Sequence[Entry]) -> Sequence[Entry]:
-    """The entries without those that a later one of the same batch makes idle: of what restarts a duty the last."""
-    last: dict[object, Entry] = {}
-    for number, entry in enumerate(entered):
-        duty, case = entry.role.duty, entry.case
-        idle = restarts(duty, case.what)
-        last[(duty.column, case.what, holder_of(duty, case), case.known) if idle else number] = entry
-    return list(last.values())
+    return [*said, *tallies(entered, (topic, partition), plan.names, plan.partitions)]

@@ -2,7 +2,8 @@
 
 Rules:
 1. A case goes to the partition of whoever holds the key of the duty: the person, or the controller.
-2. What was said is on a log too, after it was said: a worker that takes a key over says again what no log shows.
+2. Whoever took a log of events over tells every partition how far it has told its cases anew.
+3. What was said is on a log too, after it was said: a worker that takes a key over says again what no log shows.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 from schemas.contract import Message
-from schemas.tally import CaseTally, StoredTally, WindowTally
+from schemas.tally import CaseTally, RestatedTally, StoredTally, WindowTally
 from schemas.topics import TopicName
 from schemas.verdict import Obligation as ObligationMessage
+from streams.core.case_book import Origin, Stated, Stretch
 from streams.core.docket import Docket
 from streams.core.entry import Entry
 from streams.core.facts import Unknown
@@ -31,10 +33,12 @@ FIELDS = {**OF_PART, "subject": "subject_ref"}
 """In which field of a message a part of a key stands; the controller stands in all of them."""
 
 
-def tallies(entered: Iterable[Entry], names: TopicNames, partitions: int) -> Iterator[Outgoing]:
-    """The records that enter the cases of a batch with the holders of their keys."""
+def tallies(entered: Iterable[Entry], log: tuple[str, int], names: TopicNames, partitions: int) -> Iterator[Outgoing]:
+    """The records that enter cases of a log (topic and partition) with the holders of their keys, or take them out."""
+    topic, partition = log
     for entry in entered:
-        duty, case = entry.role.duty, entry.case
+        duty, case, stated = entry.role.duty, entry.case, entry.stated
+        assert stated is not None, "what is entered of a log can be corrected"
         message = CaseTally(
             rule_id=duty.id,
             revision=duty.revision,
@@ -51,8 +55,26 @@ def tallies(entered: Iterable[Entry], names: TopicNames, partitions: int) -> Ite
             authority_id=case.parts.get("authority"),
             exception_id=case.parts.get("exception"),
             match_event_id=case.parts.get("event"),
+            plays=stated.plays,
+            event_version=stated.version,
+            known_until=moment_of(stated.known_until),
+            origin=f"{topic}/{partition}/{entry.offset}",
         )
         yield _outgoing(names[TopicName.TALLIES], holder_of(duty, case).id, message, partitions)
+
+
+def restated(stretch: Stretch, names: TopicNames, partitions: int) -> Iterator[Outgoing]:
+    """The records that tell every partition of a stretch whose cases were told anew."""
+    message = RestatedTally(
+        topic=stretch.topic,
+        partition=stretch.partition,
+        first_offset=stretch.first,
+        end_offset=stretch.end,
+        known_until=moment_of(stretch.known_until),
+    )
+    key = f"{stretch.topic}/{stretch.partition}".encode()
+    for each in range(partitions):
+        yield Outgoing(names[TopicName.TALLIES], each, key, message.to_json())
 
 
 def stored_tallies(docket: Docket, partition: int, names: TopicNames, partitions: int) -> Iterator[Outgoing]:
@@ -110,11 +132,15 @@ def _remembered(standing: Standing) -> Message:
     )
 
 
-def enter(docket: Docket, partition: int, message: CaseTally | StoredTally | WindowTally) -> None:
+def enter(docket: Docket, partition: int, message: CaseTally | RestatedTally | StoredTally | WindowTally) -> None:
     """Take a tally in; what this partition told of its own persons it knows better itself."""
     match message:
         case CaseTally():
-            docket.enter(f"{message.rule_id}@{message.revision}", _case(message))
+            docket.enter(f"{message.rule_id}@{message.revision}", _case(message), _stated(message))
+        case RestatedTally():
+            log = (message.topic, message.partition)
+            offsets = (message.first_offset, message.end_offset)
+            docket.state_anew(Stretch(*log, *offsets, micros(message.known_until)))
         case WindowTally() if (window := _window(docket, message)) is not None:
             docket.told(window)
         case StoredTally() if message.partition != partition:
@@ -155,6 +181,15 @@ def remember(docket: Docket, message: ObligationMessage) -> None:
             message.fulfilled_by,
         )
     )
+
+
+def _stated(message: CaseTally) -> Stated | None:
+    """What a tally rests on; one of an older version of us does not say."""
+    if message.event_version is None or message.known_until is None or message.origin is None:
+        return None
+    topic, partition, offset = message.origin.rsplit("/", 2)
+    origin = Origin(topic, int(partition), int(offset))
+    return Stated(message.event_version, micros(message.known_until), message.plays, origin)
 
 
 REASONS = frozenset(reason.value for reason in Unknown)

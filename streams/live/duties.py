@@ -25,6 +25,7 @@ from schemas.contract import ContractError
 from schemas.tally import TALLY
 from schemas.topics import TopicName
 from schemas.verdict import OBLIGATION
+from streams.core.case_book import CORRECTABLE
 from streams.core.docket import Docket
 from streams.core.holder import Standing
 from streams.core.obligation import Obligation, Status
@@ -82,6 +83,7 @@ class Duties:
         self._names = plan.names
         self._count = plan.partitions
         self._hold_seconds = plan.hold_seconds
+        self._correctable = max(CORRECTABLE, round(2e6 * plan.memory_seconds))
         self._new_reader = new_reader
         self._views = views
         self._thread = thread
@@ -180,7 +182,8 @@ class Duties:
             views = self._views.of(owned)
             assert views is not None, "a docket is opened for a partition whose persons are known"
             mine = partial(self._owns, owned)
-            self._dockets[owned] = Docket(self._rulebook, views.registry, views.histories, mine, views.arrivals)
+            known = (views.registry, views.histories, mine, views.arrivals)
+            self._dockets[owned] = Docket(self._rulebook, *known, correctable=self._correctable)
 
     def _owns(self, owned: int, controller_id: str) -> bool:
         return partition_of(controller_id, self._count) == owned

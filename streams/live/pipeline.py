@@ -28,6 +28,7 @@ from faust.types import TP
 from schemas.topics import TopicName
 from schemas.verdict import Cause, Violation
 from streams.core.blind_spot import BlindSpots
+from streams.core.case_book import Stretch
 from streams.core.chamber import Chamber, Opinion
 from streams.core.facts import CaseKind, Unknown
 from streams.core.instant import NEVER
@@ -35,12 +36,13 @@ from streams.core.judge import Outcome
 from streams.core.withdrawal import since_withdrawal
 from streams.errors import DeliveryError
 from streams.live.batch import Batch, open_batch, outgoing
+from streams.live.docket_log import restated
 from streams.live.duties import Duties
 from streams.live.judging_thread import JudgingThread
 from streams.live.outbox import Outbox
 from streams.live.plan import Plan
 from streams.live.run import Run
-from streams.live.share import Offsets, Share
+from streams.live.share import Anew, Offsets, Share
 from streams.live.takeover import Recollection
 from streams.live.views import LiveViews
 from streams.metrics.catalogue import CommitResult, Lane
@@ -217,6 +219,8 @@ class Pipeline:
         """Judge the span of the memory again before the partition goes live, and tell what has changed since."""
         while (position := self._consumer().next_offset(share.tp)) is None:  # noqa: ASYNC110 -- Faust has no event
             await asyncio.sleep(LOOK_SECONDS)
+        heard = await self._views.heard()
+        share.anew = Anew(position, max(heard, 0))
         violations = TP(self._plan.names[TopicName.VIOLATIONS], share.tp.partition)
         topic, plan = self._topics[share.tp.topic], self._plan
 
@@ -226,10 +230,10 @@ class Pipeline:
         # Closed here, for a task that is cancelled leaves its generator open.
         async with aclosing(self._recollection.of(share.tp, violations, position, learn)) as runs:
             async for run in runs:
+                share.anew.first = min(share.anew.first, run.first_offset)
                 batch = await asyncio.to_thread(open_batch, run, topic, plan)
-                opinion = await self._thread.run(_judge, share.chamber, batch, -NEVER, -NEVER, "reconciled")
+                opinion = await self._thread.run(_judge, share.chamber, batch, -NEVER, heard, "reconciled")
                 opinion.verdicts.clear()  # they were counted when they were first given
-                opinion.entered.clear()
                 opinion.duplicates = 0
                 await self._tell(share, opinion)
 
@@ -264,9 +268,22 @@ class Pipeline:
                     await self._tell(share, opinion)
                 if share.held is not None:
                     await self._note_held(share)
+                await self._tell_anew(share)
+
+    async def _tell_anew(self, share: Share) -> None:
+        """Tell, once all that lay there at the takeover is judged, that older words about its cases count no more."""
+        anew, consumer = share.anew, self._consumer()
+        if anew is None or not self._plan.rulebook.roles:
+            return
+        anew.end = consumer.log_end(share.tp) if anew.end is None else anew.end
+        done = consumer.next_offset(share.tp) if share.through is None else share.finished
+        if anew.end is not None and done is not None and done >= anew.end:
+            stretch = Stretch(share.tp.topic, share.tp.partition, anew.first, done, anew.known_until)
+            await self._outbox.deliver(list(restated(stretch, self._plan.names, self._plan.partitions)))
+            share.anew = None
 
     async def _tell(self, share: Share, opinion: Opinion) -> None:
-        await self._outbox.deliver(outgoing(opinion, share.tp.partition, self._plan))
+        await self._outbox.deliver(outgoing(opinion, share.tp.topic, share.tp.partition, self._plan))
         await self._thread.run(self._record, share, opinion)
 
     async def _note_held(self, share: Share) -> None:
@@ -367,7 +384,9 @@ def _judge(chamber: Chamber, batch: Batch, due: int, heard: int, cause: Cause) -
     """Judge a batch, and what its notes tell of events that were judged here before."""
     opinion = chamber.enter(batch.frame, due=due, heard=heard, first_offset=batch.run.first_offset, cause=cause)
     for key, version, row in batch.notes:
-        opinion.said.extend(chamber.supersede(key, version, row).said)
+        taken_back = chamber.supersede(key, version, row)
+        opinion.said.extend(taken_back.said)
+        opinion.entered.extend(taken_back.entered)
     return opinion
 
 

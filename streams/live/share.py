@@ -22,6 +22,9 @@ class Offsets(Protocol):
     def open(self, tp: TP, *, generation: int | None = None) -> bool:
         """Let a cold partition flow."""
 
+    def log_end(self, tp: TP) -> int | None:
+        """The end of the log; None before that is known."""
+
     def next_offset(self, tp: TP) -> int | None:
         """Where the next run begins; None before that is settled."""
 
@@ -30,6 +33,17 @@ class Offsets(Protocol):
 
     async def commit_next(self, offsets: dict[TP, int], *, generation: int | None = None) -> bool:
         """Commit next offsets; False when refused."""
+
+
+@dataclass(slots=True)
+class Anew:
+    """What is stated anew of a log that was taken over: from where, up to its end as it was, with what was known."""
+
+    first: int
+    known_until: int
+    """Microseconds."""
+    end: int | None = None
+    """None until the broker has said it."""
 
 
 @dataclass(slots=True)
@@ -49,6 +63,8 @@ class Share:
     held: tuple[int, float] | None = None
     """The same of the earliest case that is held."""
     committed: int | None = None
+    anew: Anew | None = None
+    """What of the log is stated anew since it was taken over; None once that is told."""
     warm: bool = False
     at_work: bool = False
     leaving: bool = False

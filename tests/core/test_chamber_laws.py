@@ -4,51 +4,23 @@ from __future__ import annotations
 
 import os
 import random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chance_world import events, feeds, registry_records, subject_records
+from chance_log import heard_out, logged, logs
 from pace import examples
 from rule_texts import a_pack, a_rule
-from settled_world import PEOPLE, START, STEP, a_feed, a_match, a_settled_world, subject_record, text_at
+from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at
 from shuffled_log import Court, Logged, final
 from small_world import the_law
-from streams.core.instant import SECOND, micros
+from streams.core.instant import SECOND
 from streams.core.rulebook import load
 
 LAW = the_law()
 SHUFFLES = int(os.environ.get("SHUFFLES", "100"))
 """Over one to four partitions in turn; 1000 take minutes, so only those who ask for them wait."""
-
-
-def logged(message: Any, late: int = 0) -> Logged:
-    """A message that the broker took so many microseconds after its own instant."""
-    at = message.occurred_at if hasattr(message, "occurred_at") else message.valid_from
-    return Logged(message, max(micros(at), START - 10 * STEP) + late)
-
-
-delays = st.sampled_from([0, SECOND, 45 * SECOND, 300 * SECOND])
-
-
-@st.composite
-def logs(draw: st.DrawFn) -> list[Logged]:
-    """Records and events of a small world: late, corrected, in two contents, more than once."""
-    records = draw(st.sampled_from([[], a_settled_world()])) + draw(st.lists(registry_records, max_size=5))
-    records += draw(st.lists(subject_records, max_size=5))
-    records += draw(st.lists(feeds, max_size=2) | st.just([a_feed()]))
-    found = draw(st.lists(events, min_size=1, max_size=5, unique_by=lambda each: each.event_id))
-    versions = [each.model_copy(update={"event_version": draw(st.integers(1, 3))}) for each in found]
-    for each in list(versions):
-        if draw(st.booleans()):
-            other = draw(events)
-            corrected = {"event_id": each.event_id, "controller_id": each.controller_id, "previous_key": each.key}
-            # Where the key has moved no partition sees both, so only a higher version can tell which one counts.
-            number = each.event_version + draw(st.integers(1, 2)) if other.key != each.key else draw(st.integers(1, 3))
-            versions.append(other.model_copy(update=corrected | {"event_version": number}))
-    return [logged(each, draw(delays)) for each in (*records, *versions)]
 
 
 @given(
@@ -65,21 +37,6 @@ def test_whatever_the_order_the_batches_the_repeats_and_the_crashes_one_set_of_v
     chance = random.Random(seed)
     told = [*log, *chance.sample(log, len(log) // 2)]
     assert heard_out(Court(LAW, partitions), told, chance, cuts=cuts, hold=hold) == final(LAW, log)
-
-
-def heard_out(court: Court, log: list[Logged], chance: random.Random, *, cuts: int, hold: int) -> dict[str, bytes]:
-    """What a court leaves of a log told in any order, in about so many pieces, judged by one worker after another."""
-    told = log.copy()
-    chance.shuffle(told)
-    while told:
-        count = chance.randint(1, max(1, 2 * len(log) // cuts))
-        court.tell(told[:count], hold=hold)
-        told = told[count:]
-        if chance.random() < 0.5:
-            court.look()
-        if chance.random() < 0.5 / cuts:
-            court.crash(chance, hold=hold)
-    return court.end()
 
 
 def recorded_log() -> list[Logged]:

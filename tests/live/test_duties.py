@@ -15,7 +15,7 @@ from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
 from schemas.topics import TopicName
 from small_estate import LiveWorker, SmallEstate
-from small_world import an_encounter, records
+from small_world import a_match, an_encounter, records
 from streams.core.rule_world import COVERED
 from streams.simulator.worker_child import total
 
@@ -47,8 +47,21 @@ STORED = a_rule(
     condition=None,
     window={"days": 1, "key": "controller", "count": "stored_persons", "at_least": 5},
 )
+UNREGISTERED = a_rule(
+    "test.unregistered",
+    kind="deadline",
+    judges=None,
+    condition=None,
+    deadline={
+        "opens": [{"case": "match", "condition": "NOT device_registered"}],
+        "key": ["controller", "event"],
+        "due": {"after": 1, "unit": "hours"},
+        "fulfilled_by": [{"case": "human_review"}],
+    },
+)
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
 """A case of long ago is not kept, so what counts here is of yesterday."""
+BEFORE = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%d")
 PERSONS = [f"s_person_00000000000{number:02}" for number in range(12)]
 
 
@@ -192,3 +205,27 @@ def test_stored_persons_of_all_partitions_add_up(estate: SmallEstate) -> None:
     assert worker.stop() == 0
     (found,) = broken(estate)
     assert (found["controller_id"], found["occurred_at"]) == ("zoo", "2026-03-07T00:00:00.000000Z")
+
+
+def test_a_case_that_a_late_record_takes_out_of_a_duty_contests_its_breach_also_after_a_takeover(
+    estate: SmallEstate,
+) -> None:
+    rules(estate, UNREGISTERED)
+    whole = [each for each in papers() if getattr(each, "kind", "") != "device"]
+    (device,) = [each for each in papers() if getattr(each, "kind", "") == "device"]
+    estate.send(*whole, heartbeat(f"{YESTERDAY}T00:00:00Z"))
+    worker = estate.worker()
+    worker.ready()
+    matches = [a_match(at=f"{BEFORE}T09:00:00Z", event_id=f"seen-{number}") for number in range(3)]
+    estate.send(*matches)
+    said(worker, "breached", 3)
+    assert worker.stop() == 0
+
+    estate.send(device)  # while nobody looks
+    again = estate.worker()
+    again.ready()
+    said(again, "void", 3)
+    assert total(again.metrics(), "consentinel_contested_total", rule_id="test.unregistered") == 3
+    assert again.stop() == 0
+    last = {each["violation_id"]: each["status"] for each in broken(estate)}
+    assert list(last.values()) == ["contested"] * 3

@@ -5,6 +5,7 @@ Rules:
 2. What must be left at the end is said by the pure core from everything at once, by the highest version of each event.
 3. What is said is folded as a consumer folds it: the last message about the highest version of the event counts.
 4. A crash leaves the logs and nothing else, and perhaps not all that was being said; whoever takes over has no more.
+5. What was said of cases that are entered for duties may be read in any order, as after a worker that was frozen.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ from schemas.subject import SubjectRecord
 from schemas.verdict import Violation
 from streams.core.arrival import Arrival
 from streams.core.case import Views, assemble
+from streams.core.case_book import Origin, Stated, Stretch
 from streams.core.chamber import Chamber, Opinion
+from streams.core.docket import Docket
+from streams.core.entry import entries
 from streams.core.facts import CaseKind
 from streams.core.frame import MATCH_COLUMNS, frame_of
 from streams.core.instant import NEVER, SECOND, micros
 from streams.core.judge import judge
+from streams.core.obligation import Happening
 from streams.core.partition import partition_of
 from streams.core.registry import owner_of
 from streams.core.rulebook import Rulebook
@@ -100,6 +105,14 @@ class Note(NamedTuple):
     version: int
 
 
+class Tally(NamedTuple):
+    """What was said of a case and a duty."""
+
+    duty: str
+    case: Happening
+    stated: Stated
+
+
 @dataclass
 class Bench:
     """One partition: its chamber, its log, what was said of it, and up to where the group has committed."""
@@ -107,14 +120,20 @@ class Bench:
     chamber: Chamber
     log: list[Logged | Note] = field(default_factory=list)
     said: list[Violation] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
+    number: int = 0
     committed: int = 0
-    before: tuple[int, int] = (0, 0)
-    """How much was said, and what was committed, when the last thing began: of a crash in it no more may be left."""
+    before: tuple[int, int, int] = (0, 0, 0)
+    """How much was said and tallied, and what was committed, when the last thing began: a crash may leave less."""
 
     def take(self, opinion: Opinion) -> None:
         """Write what a chamber said, and commit below the earliest case that it holds."""
-        self.before = (len(self.said), self.committed)
+        self.before = (len(self.said), len(self.tallies), self.committed)
         self.said += [each.message for each in opinion.said]
+        for entry in opinion.entered:
+            assert entry.stated is not None
+            stated = entry.stated._replace(origin=Origin("matches", self.number, entry.offset))
+            self.tallies.append(Tally(entry.role.duty.column, entry.case, stated))
         held = self.chamber.earliest_held()
         self.committed = len(self.log) if held is None else held[0]
 
@@ -126,8 +145,10 @@ class Court:
         self._new_chamber = partial(Chamber, rulebook, span=span, bytes_max=bytes_max)
         self._records: list[Logged] = []
         self.views = Views()
-        self.benches = [Bench(chamber) for chamber in self._chambers(partitions)]
+        self.benches = [Bench(chamber, number=number) for number, chamber in enumerate(self._chambers(partitions))]
+        self.stretches: list[Stretch] = []
         self.heard = -NEVER
+        self._rulebook = rulebook
 
     def _chambers(self, partitions: int) -> list[Chamber]:
         others = [self.views.beside(self.views.histories) for _ in range(partitions - 1)]
@@ -187,21 +208,24 @@ class Court:
         for bench, chamber in zip(self.benches, self._chambers(len(self.benches)), strict=True):
             bench.chamber = chamber
             if chance.random() < 0.5:
-                said, bench.committed = bench.before
+                said, tallied, bench.committed = bench.before
                 del bench.said[chance.randint(said, len(bench.said)) :]
+                del bench.tallies[chance.randint(tallied, len(bench.tallies)) :]
             for message in bench.said:
                 chamber.learn(message)
             chamber.log_until = self.heard
             log, bench.log = bench.log, []
+            known = max([self.heard, *(each.stated.known_until + 1 for each in bench.tallies)])
+            self.heard = max(self.heard, known)
             self._recall(bench, log[: bench.committed], chance)
+            self.stretches.append(Stretch("matches", bench.number, 0, len(log), known))
             for stretch in _stretches(log[bench.committed :], chance):
                 if isinstance(stretch, Note):
                     self._heed(bench, stretch)
                 else:
                     self._enter(bench, stretch, max(each.recorded_at for each in stretch) + hold)
 
-    @staticmethod
-    def _recall(bench: Bench, log: Sequence[Logged | Note], chance: random.Random) -> None:
+    def _recall(self, bench: Bench, log: Sequence[Logged | Note], chance: random.Random) -> None:
         for stretch in _stretches(log, chance):
             first = len(bench.log)
             if isinstance(stretch, Note):
@@ -210,7 +234,9 @@ class Court:
                 continue
             bench.log += stretch
             bench.take(
-                bench.chamber.enter(frame(stretch), due=-NEVER, heard=-NEVER, first_offset=first, cause="reconciled")
+                bench.chamber.enter(
+                    frame(stretch), due=-NEVER, heard=self.heard, first_offset=first, cause="reconciled"
+                )
             )
 
     def look(self) -> None:
@@ -220,9 +246,22 @@ class Court:
             while bench.chamber.busy:
                 bench.take(bench.chamber.look(self.heard))
 
+    def owed(self, chance: random.Random, until: int) -> list[tuple[str, str, str]]:
+        """What is pending: rule, id and status, out of everything that was tallied, read in any order."""
+        docket = Docket(self._rulebook, self.views.registry, self.views.histories)
+        told: list[Tally | Stretch] = [*(each for bench in self.benches for each in bench.tallies), *self.stretches]
+        chance.shuffle(told)
+        for each in told:
+            if isinstance(each, Stretch):
+                docket.state_anew(each)
+            else:
+                docket.enter(*each)
+        docket.settle(until)
+        return _standings(docket)
+
     def end(self) -> dict[str, bytes]:
         """Hear everything out; gives the violations that stand."""
-        self.heard = NEVER
+        self.heard = max(self.heard, 0) + HOUR
         self.look()
         assert not any(chamber.held_cases for chamber in self.chambers)
         return self.folded.verdicts()
@@ -245,6 +284,29 @@ def _stretches(log: Sequence[Logged | Note], chance: random.Random) -> Iterator[
 
 def final(rulebook: Rulebook, logged: Iterable[Logged]) -> Mapping[str, bytes]:
     """What must stand once everything is known."""
+    views, cases = _known(rulebook, logged)
+    if cases is None:
+        return {}
+    found = violations(judge(cases, CaseKind.MATCH, rulebook), views)
+    return {each.violation_id: each.to_json() for *_, each in found}
+
+
+def finally_owed(rulebook: Rulebook, logged: Iterable[Logged], until: int) -> list[tuple[str, str, str]]:
+    """What must be pending by duties once everything is known."""
+    views, cases = _known(rulebook, logged)
+    docket = Docket(rulebook, views.registry, views.histories)
+    for each in () if cases is None else entries(cases, CaseKind.MATCH, rulebook):
+        docket.enter(each.role.duty.column, each.case)
+    docket.settle(until)
+    return _standings(docket)
+
+
+def _standings(docket: Docket) -> list[tuple[str, str, str]]:
+    return sorted((each.rule.id, each.id, each.status.value) for each in docket.standings())
+
+
+def _known(rulebook: Rulebook, logged: Iterable[Logged]) -> tuple[Views, pl.DataFrame | None]:
+    """Everything that is known in the end, and the cases that count; None where none does."""
     views = Views()
     events: dict[tuple[str, str], dict[int, list[Message]]] = {}
     for each in logged:
@@ -258,7 +320,6 @@ def final(rulebook: Rulebook, logged: Iterable[Logged]) -> Mapping[str, bytes]:
     highest = [versions[max(versions)] for versions in events.values()]
     standing = [contents[0] for contents in highest if len(contents) == 1]
     if not standing:
-        return {}
-    cases = assemble(frame_of(standing, MATCH_COLUMNS), CaseKind.MATCH, views, rulebook.facts_of(CaseKind.MATCH))
-    found = violations(judge(cases, CaseKind.MATCH, rulebook), views)
-    return {each.violation_id: each.to_json() for *_, each in found}
+        return views, None
+    facts = rulebook.facts_of(CaseKind.MATCH)
+    return views, assemble(frame_of(standing, MATCH_COLUMNS), CaseKind.MATCH, views, facts)
