@@ -21,7 +21,6 @@ class Lines(Sequence[bytes]):
 
     def __init__(self, block: bytes) -> None:
         self.block = block
-        self._count = block.count(END) + (bool(block) and not block.endswith(END))
 
     def __len__(self) -> int:
         return self._count
@@ -36,12 +35,16 @@ class Lines(Sequence[bytes]):
         return self._split[index]
 
     @cached_property
+    def _count(self) -> int:
+        return self.block.count(END) + (bool(self.block) and not self.block.endswith(END))
+
+    @cached_property
     def _split(self) -> list[bytes]:
-        return [line.rstrip(b"\r\n") for line in self.block.split(END)][: self._count]
+        return [line.rstrip(b"\r\n") for line in self.block.split(END)][: len(self)]
 
     def texts(self) -> pl.Series | None:
         """The lines as texts, cut out of the block as a whole; None where that cannot be done."""
         if b"\r" in self.block or not self.block.isascii():
             return None
         found = pl.scan_lines(self.block).collect().to_series().rechunk()
-        return found if len(found) == self._count else None
+        return found if len(found) == len(self) else None

@@ -27,10 +27,11 @@ from schemas.topics import ORIGIN, TopicName
 from schemas.verdict import Rejection
 from streams.core.chamber import Opinion
 from streams.core.clock import ahead
-from streams.core.decode import Decoded, decode, decode_encounters
+from streams.core.decode import Decoded, decode_encounters
 from streams.core.partition import partitions_of
 from streams.core.told import EventKey
 from streams.live.docket_log import tallies
+from streams.live.layout_lane import decode_alike
 from streams.live.outbox import Outgoing
 from streams.live.plan import Plan
 from streams.live.run import LogRecord, Run
@@ -63,7 +64,7 @@ def open_batch(run: Run, topic: TopicName, plan: Plan) -> Batch:
     """Decode a run and set apart what is not judged here."""
     names, partitions = plan.names, plan.partitions
     values = [record.value for record in run.records]
-    decoded = decode(values) if topic is TopicName.MATCHES else decode_encounters(values)
+    decoded = decode_alike(values) if topic is TopicName.MATCHES else decode_encounters(values)
     batch = Batch(run, topic, decoded, decoded.frame)
     for refusal in decoded.refused:
         _reject(batch, names, run.records[refusal.row], refusal.error)

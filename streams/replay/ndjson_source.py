@@ -21,8 +21,9 @@ import polars as pl
 
 from schemas.topics import TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
-from streams.core.lines import END, Lines
+from streams.core.lines import END
 from streams.errors import InputError, Place
+from streams.live.block import Block, count_of_lines
 from streams.replay.answer import Hole, Source
 from streams.replay.offline import decode_lines, lines_of
 from streams.replay.source import PLACED, REFUSED, Events, FoundRecord, Piece
@@ -132,7 +133,7 @@ def _plain(file: Path) -> Iterator[tuple[int, Blocks]]:
         with file.open("rb") as opened_file:
             begin = end = rows = 0
             for block in _blocks(opened_file):
-                rows += len(Lines(block))
+                rows += count_of_lines(block)
                 end += len(block)
                 if end - begin >= PIECE_BYTES:
                     yield rows, partial(_between, file, begin, end)
@@ -186,7 +187,7 @@ def _events(blocks: Blocks, partition: int, start: int, whole: bool) -> Events: 
     encounters: list[pl.DataFrame] = [pl.DataFrame(schema={**ENCOUNTER_COLUMNS, **PLACED})]
     refused: list[pl.DataFrame] = [pl.DataFrame(schema=REFUSED)]
     first = start
-    for lines in map(Lines, blocks()):
+    for lines in map(Block, blocks()):
         match, other = decode_lines(lines)
         matches.append(_placed(match.frame, partition, first).select(*MATCH_COLUMNS, *PLACED))
         encounters.append(_placed(other.frame, partition, first).select(*ENCOUNTER_COLUMNS, *PLACED))

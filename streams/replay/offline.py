@@ -23,7 +23,7 @@ from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
 from streams.core.blind_spot import BlindSpots
 from streams.core.case import Views, assemble
-from streams.core.decode import Decoded, decode, decode_encounters
+from streams.core.decode import Decoded, decode_encounters
 from streams.core.docket import Docket
 from streams.core.entry import entries
 from streams.core.facts import CaseKind
@@ -37,6 +37,7 @@ from streams.core.subject_history import Histories
 from streams.core.violation import deciding_records
 from streams.core.window import Window, bound_of
 from streams.errors import InputError, Place
+from streams.live.layout_lane import decode_alike
 
 PIECE_LINES = 50_000
 """Lines judged at once: enough to keep the columns busy, few enough to keep the memory small."""
@@ -157,7 +158,7 @@ def bad_lines(file: str, piece: Piece) -> Iterator[BadLine]:
 
 def decode_lines(lines: Sequence[bytes]) -> tuple[Decoded, Decoded]:
     """Lines of match events and of encounters, apart; what is neither is refused in the second."""
-    matches = decode(lines)
+    matches = decode_alike(lines)
     rest = [each.row for each in matches.refused]
     encounters = [row for row in rest if _is_encounter(lines[row])]
     others = decode_encounters([lines[row] for row in encounters])

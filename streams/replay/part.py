@@ -23,8 +23,9 @@ from schemas.match import MatchEvent
 from schemas.subject import AnySubjectRecord
 from schemas.topics import ORIGIN, TOPICS, TopicName
 from schemas.verdict import Obligation, Rejection, Violation
-from streams.core.decode import Decoded, Refused, decode, decode_encounters
+from streams.core.decode import Decoded, Refused, decode_encounters
 from streams.core.frame import MATCH_COLUMNS, columns_of, frame_of
+from streams.live.layout_lane import decode_alike
 from streams.live.run import LogRecord
 
 KEY_BYTES_MAX = 256
@@ -152,7 +153,7 @@ def _without_bytes(rejection: Rejection) -> bytes:
 
 
 DECODERS: Mapping[TopicName, Callable[[TopicName, Sequence[bytes | None]], Decoded]] = {
-    TopicName.MATCHES: lambda _, values: decode(values),
+    TopicName.MATCHES: lambda _, values: decode_alike(values),
     TopicName.ENCOUNTERS: lambda _, values: decode_encounters(values),
 }
 

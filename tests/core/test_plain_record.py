@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from match_texts import ODD_WORDS
 from pace import examples
 from schemas.contract import Message
 from schemas.match import MatchEvent
-from streams.core.plain_record import SAFE_PATTERN, plain_pattern
+from streams.core.plain_record import SAFE_PATTERN, grammars, plain_pattern
 
 PATTERN = plain_pattern(MatchEvent)
 
@@ -68,6 +69,17 @@ def test_whatever_passes_is_one_json_object_of_known_fields(text: str) -> None:
 )
 def test_what_is_doubtful_is_not_plain(text: str) -> None:
     assert not pl.Series([text]).str.contains(PATTERN).item()
+
+
+def test_one_value_has_the_grammar_that_the_whole_record_gives_it() -> None:
+    by_field = grammars(MatchEvent)
+    lists = {"inferred_attributes", "search_log_fields"}
+    assert set(by_field) == set(MatchEvent.model_fields) - lists - {"schema_version"}
+    texts = pl.Series([word.removeprefix('"').removesuffix('"') for word in ODD_WORDS if "null" not in word])
+    for name, grammar in by_field.items():
+        bare, quoted = (pl.Series([f'{{"{name}":{mark}{each}{mark}}}' for each in texts]) for mark in ("", '"'))
+        whole = bare.str.contains(PATTERN) | quoted.str.contains(PATTERN)
+        assert texts.filter(texts.str.contains(grammar)).to_list() == texts.filter(whole).to_list(), name
 
 
 @pytest.mark.parametrize("pattern", ['^".*"$', r"^\d+$", "^.+$", "^[^a]+$", "^é$", "a", "^(a|b)$"])

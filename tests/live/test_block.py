@@ -1,0 +1,29 @@
+"""A block has the lines of a file, and knows where each of them stands."""
+
+from __future__ import annotations
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.lines import Lines
+from streams.live import block
+from streams.live.block import Block, count_of_lines
+
+BYTES = st.lists(st.sampled_from([b"{}", b"a", b"\n", b"\n", b"\r\n", b"\r", b" ", b"\xc3\xa4", b"\xff"])).map(b"".join)
+
+
+@given(BYTES)
+def test_lines_are_those_of_a_file_and_stand_where_it_says(held: bytes) -> None:
+    found = Block(held)
+    assert list(found) == list(Lines(held)) == [line.rstrip(b"\r\n") for line in io.BytesIO(held)]
+    assert [held[begin:end] for begin, end in zip(found.starts, found.ends, strict=True)] == list(found)
+    assert found[1:] == list(found)[1:]
+    assert count_of_lines(held) == len(found)
+
+
+def test_a_block_of_many_parts_is_looked_through_whole() -> None:
+    held = b"x" * (block.PART_BYTES - 1) + b"\n" + b"y\n" * block.PART_BYTES + b"z"
+    assert len(Block(held)) == count_of_lines(held) == block.PART_BYTES + 2
+    assert Block(held)[-2:] == [b"y", b"z"]
