@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ PACKED_PIECE_BYTES = 100_000_000
 BLOCK_BYTES = 32_000_000
 """So many bytes are decoded at once."""
 BATCH = 50_000
+LINE_END = END.decode()
 
 
 class NdjsonSource:
@@ -101,26 +103,13 @@ def _files(folder: Path, topic: TopicName) -> list[Path]:
 def opened(file: Path) -> Iterator[bytes]:
     """The lines of a file without their ends; raises InputError where it cannot be read."""
     if file.suffix == ".gz":
-        return _gzip_lines(file)
-    return _zstd_lines(file) if file.suffix == ".zst" else lines_of(file)
+        return _lines(_gzip_blocks(file))
+    return _lines(_zstd_blocks(file)) if file.suffix == ".zst" else lines_of(file)
 
 
-def _gzip_lines(file: Path) -> Iterator[bytes]:
-    try:
-        with gzip.open(file, "rb") as lines:
-            for line in lines:
-                yield line.rstrip(b"\r\n")
-    except (OSError, EOFError):
-        raise InputError("expected a readable file, compressed by gzip", place=Place(str(file))) from None
-
-
-def _zstd_lines(file: Path) -> Iterator[bytes]:
-    try:
-        for batch in pl.scan_lines(file).collect_batches(chunk_size=BATCH, maintain_order=True):
-            yield from batch.to_series().cast(pl.Binary).to_list()
-    except (pl.exceptions.PolarsError, OSError):
-        message = "expected a readable file in UTF-8, compressed by zstd"
-        raise InputError(message, place=Place(str(file))) from None
+def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        yield from Block(block)
 
 
 def _stretches(file: Path) -> Iterator[tuple[int, Blocks]]:
@@ -158,24 +147,42 @@ def _between(file: Path, begin: int, end: int) -> Iterator[bytes]:
         raise _unreadable(file) from None
 
 
-def _blocks(opened_file: BinaryIO) -> Iterator[bytes]:
+def _blocks(opened_file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
     """The rest of a file in blocks of whole lines, none larger than a piece but for its last line."""
     while block := opened_file.read(min(BLOCK_BYTES, PIECE_BYTES)):
         yield block if block.endswith(END) else block + opened_file.readline()
 
 
 def _packed(file: Path) -> Iterator[tuple[int, Blocks]]:
-    lines = opened(file)
     held: list[bytes] = []
-    size = 0
-    for line in lines:
-        held.append(line)
-        size += len(line)
+    rows = size = 0
+    for block in _gzip_blocks(file) if file.suffix == ".gz" else _zstd_blocks(file):
+        held.append(block)
+        rows += count_of_lines(block)
+        size += len(block)
         if size >= min(PACKED_PIECE_BYTES, PIECE_BYTES):
-            yield len(held), partial(list, [END.join([*held, b""])])
-            held, size = [], 0
+            yield rows, partial(iter, held)
+            held, rows, size = [], 0, 0
     if held:
-        yield len(held), partial(list, [END.join([*held, b""])])
+        yield rows, partial(iter, held)
+
+
+def _gzip_blocks(file: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(file, "rb") as opened_file:
+            yield from _blocks(opened_file)
+    except (OSError, EOFError, zlib.error):
+        raise InputError("expected a readable file, compressed by gzip", place=Place(str(file))) from None
+
+
+def _zstd_blocks(file: Path) -> Iterator[bytes]:
+    try:
+        for batch in pl.scan_lines(file).collect_batches(chunk_size=BATCH, maintain_order=True):
+            if batch.height:
+                yield f"{batch.to_series().str.join(LINE_END).item()}{LINE_END}".encode()
+    except (pl.exceptions.PolarsError, OSError):
+        message = "expected a readable file in UTF-8, compressed by zstd"
+        raise InputError(message, place=Place(str(file))) from None
 
 
 def _unreadable(file: Path) -> InputError:

@@ -95,6 +95,13 @@ def test_every_odd_value_beside_sound_ones_is_judged_as_the_contract_judges_it()
         assert_as_the_contract(values, decoded)
 
 
+@pytest.mark.parametrize("odd", ['"schema_version": "1.1", "unknown": %d', '"notice_id": "n\\u0041%d"', '"rank": %d.0'])
+def test_of_a_record_that_is_not_plain_no_layout_is_made(odd: str) -> None:
+    scant = json.dumps(SCANT)[:-1]
+    values = [f"{scant}, {odd % i}}}".encode() for i in range(99)]
+    assert_as_the_contract(values, decode_alike(values))
+
+
 def test_where_layouts_fail_all_goes_to_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout_lane, "GRAMMARS", dict.fromkeys(layout_lane.GRAMMARS, "("))
     values = [json.dumps(PLAIN | {"event_id": f"e-{i}"}).encode() for i in range(99)]

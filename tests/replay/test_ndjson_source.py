@@ -1,0 +1,74 @@
+"""A file of lines is read as the same lines, however it is packed and however it is cut into blocks and pieces."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import cramjam
+import pytest
+
+from schemas.topics import TopicName
+from small_logs import SOME
+from streams.errors import InputError
+from streams.replay import ndjson_source
+from streams.replay.ndjson_source import NdjsonSource
+
+LINES = [
+    each if number % 5 else b"{}"
+    for number, each in enumerate((*(message.to_json() for message in SOME), b"", b'{"kind":"\xc3\xa4"}') * 9)
+]
+
+
+def packed(folder: Path, form: str, lines: list[bytes], end: bytes = b"\n") -> Path:
+    """A folder with some lines as a file of events; the last one lacks its end."""
+    folder.mkdir()
+    raw = end.join(lines)
+    match form:
+        case ".gz":
+            raw = gzip.compress(raw)
+        case ".zst":
+            raw = bytes(cramjam.zstd.compress(raw))
+        case _:
+            pass
+    (folder / f"matches.ndjson{form}").write_bytes(raw)
+    return folder
+
+
+def said(folder: Path) -> tuple[list[tuple[int, str]], list[tuple[int, str]], int]:
+    """Offset and id of each event and offset and reason of what is none, over all pieces, and how many pieces."""
+    events: list[tuple[int, str]] = []
+    refused: list[tuple[int, str]] = []
+    pieces = [(piece, piece.load(True)) for piece in NdjsonSource(folder).pieces()]
+    for piece, found in pieces:
+        assert piece.topic is TopicName.MATCHES
+        assert piece.rows == found.matches.height + found.encounters.height + found.refused.height
+        events += found.matches.select("offset", "event_id").iter_rows()
+        refused += found.refused.select("offset", "reason").iter_rows()
+    assert len({piece.name for piece, _ in pieces}) == len(pieces)
+    return events, refused, len(pieces)
+
+
+@pytest.mark.parametrize("form", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(("block", "piece"), [(1, 1), (700, 700), (300, 2_000), (10_000_000, 10_000_000)])
+def test_lines_are_the_same_however_a_file_is_packed_and_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, end: bytes, block: int, piece: int
+) -> None:
+    whole = said(packed(tmp_path / "plain", "", LINES))
+    monkeypatch.setattr(ndjson_source, "BLOCK_BYTES", block)
+    monkeypatch.setattr(ndjson_source, "PIECE_BYTES", piece)
+    monkeypatch.setattr(ndjson_source, "BATCH", max(block // 400, 1))
+    events, refused, pieces = said(packed(tmp_path / "other", form, LINES, end))
+    assert (events, refused) == whole[:2]
+    assert (pieces > 1) == (piece < 10_000_000)
+    assert sorted([offset for offset, _ in (*events, *refused)]) == list(range(len(LINES)))
+
+
+@pytest.mark.parametrize("form", [".gz", ".zst"])
+def test_a_packed_file_that_is_torn_is_told_by_its_name(tmp_path: Path, form: str) -> None:
+    folder = packed(tmp_path / "in", form, LINES * 50)
+    file = folder / f"matches.ndjson{form}"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(InputError, match=f"compressed by {'gzip' if form == '.gz' else 'zstd'}"):
+        said(folder)
