@@ -67,6 +67,11 @@ class Block(Lines):
                 ends[at] = self.starts[at] + len(self[at])
         return ends
 
+    def some(self, rows: Places) -> Lines:
+        """Some of the lines, as lines by themselves."""
+        spans = zip(self.starts[rows].tolist(), self.ends[rows].tolist(), strict=True)
+        return Lines(b"".join(self.block[begin:end] + END for begin, end in spans))
+
 
 def count_of_lines(block: bytes) -> int:
     """How many lines a block has, without looking where."""

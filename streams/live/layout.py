@@ -30,11 +30,10 @@ SAMPLE = 32
 """So many records are looked at to tell which values of a layout are loose."""
 SPREAD = np.arange(SAMPLE) * 0.6180339887498949 % 1
 """Where they stand, as shares of all: in no rhythm, for producers take turns."""
-LAYOUTS_MAX = 16
-FEW = 16
-"""A layout of less than one in so many of the records that are left is of few."""
-MISSES_MAX = 3
-"""So many layouts may be of few records: then the records differ too much, and the rest is left."""
+LAYOUTS_MAX = 8
+FEW = 4
+"""A layout of less than one in so many of the records that are left is of few: these are sooner parsed than compared,
+and no more layouts are looked for. So no record is looked at more than four times, on average."""
 SPARE = 8
 """A loose value may be so many bytes longer than those that were looked at."""
 SOUND_TRIES = 3
@@ -92,7 +91,6 @@ def cuts(lines: Block, left: Places, read: Callable[[bytes], M | None]) -> Itera
         return
     longest = int((lines.ends[left] - lines.starts[left]).max())
     padded = np.concatenate((lines.bytes, np.zeros(longest + SPARE, np.uint8)))
-    misses = 0
     for _ in range(LAYOUTS_MAX):
         alike = _alike([lines[row] for row in left[np.unique((SPREAD * len(left)).astype(np.int64))].tolist()])
         sound = next(((raw, said) for raw in alike[:SOUND_TRIES] if (said := read(raw)) is not None), None)
@@ -101,10 +99,9 @@ def cuts(lines: Block, left: Places, read: Callable[[bytes], M | None]) -> Itera
         raw, like = sound
         layout = layout_of(raw, alike)
         fits, texts = _cut(padded, layout, lines.starts[left], lines.ends[left])
-        yield Cut(layout, like, left[fits], texts)
-        misses += int(np.count_nonzero(fits)) * FEW < len(left)
-        if misses == MISSES_MAX:
+        if np.count_nonzero(fits) * FEW < len(left):
             return
+        yield Cut(layout, like, left[fits], texts)
         left = left[~fits]
         if not len(left):
             return
@@ -140,42 +137,45 @@ def layout_of(plain: bytes, others: Sequence[bytes]) -> Layout:
 
 def _cut(block: Bytes, layout: Layout, starts: Places, ends: Places) -> tuple[Mask, pl.DataFrame]:
     """Which of some lines are of a layout, and the loose values of those."""
-    parts = [
-        _cut_part(block, layout, starts[at : at + AT_ONCE], ends[at : at + AT_ONCE])
-        for at in range(0, len(starts), AT_ONCE)
-    ]
-    fits = np.concatenate([part.fits for part in parts])
-    columns = []
-    for place, value in enumerate(layout.loose):
-        windows = np.concatenate([part.windows[place][part.fits] for part in parts])
-        lengths = None if value.one_width else np.concatenate([part.lengths[place][part.fits] for part in parts])
-        columns.append(_texts(value, windows, lengths))
+    fits = np.zeros(len(starts), np.bool_)
+    parts: list[list[_Found]] = []
+    for first in range(0, len(starts), AT_ONCE):
+        rows, found = _cut_part(block, layout, starts[first : first + AT_ONCE], ends[first : first + AT_ONCE])
+        fits[first + rows] = True
+        parts.append(found)
+    columns = [_texts(value, [part[place] for part in parts]) for place, value in enumerate(layout.loose)]
     return fits, pl.DataFrame(columns)
 
 
-class _Part(NamedTuple):
-    """Some lines: which of them are of a layout, and of all lines where the loose values are and how long."""
+class _Found(NamedTuple):
+    """Where the values of one field are in some lines, and how long they are."""
 
-    fits: Mask
-    windows: list[Windows]
-    lengths: list[Places]
+    windows: Windows
+    lengths: Places
 
 
-def _cut_part(block: Bytes, layout: Layout, starts: Places, ends: Places) -> _Part:
-    at, fits = starts, np.ones(len(starts), np.bool_)
-    found = _Part(fits, [], [])
+def _cut_part(block: Bytes, layout: Layout, starts: Places, ends: Places) -> tuple[Places, list[_Found]]:
+    """Which of some lines are of a layout; those that are not are dropped as soon as that is seen."""
+    at, rows = starts, np.arange(len(starts))
+    found: list[_Found] = []
     for text, value, behind in zip_longest(layout.fixed, layout.loose, layout.fixed[1:]):
-        fits &= _are(_windows(block, at, len(text)), text)
+        there = _are(_windows(block, at, len(text)), text)
         at = at + len(text)
+        if value is None:
+            there = there & (at == ends[rows])
+        if not there.all():
+            at, rows = at[there], rows[there]
+            found = [_Found(each.windows[there], each.lengths[there]) for each in found]
         if value is not None:
-            window = _windows(block, at, value.width)
-            bytes_of = window.view(np.uint8).reshape(len(window), value.width)
-            length = np.full(len(at), value.width) if value.one_width else (bytes_of == behind[0]).argmax(axis=1)
-            at = at + length
-            found.windows.append(window)
-            found.lengths.append(length)
-    fits &= at == ends
-    return found
+            found.append(_found(_windows(block, at, value.width), value, behind))
+            at = at + found[-1].lengths
+    return rows, found
+
+
+def _found(windows: Windows, value: Loose, behind: bytes) -> _Found:
+    if value.one_width:
+        return _Found(windows, np.full(len(windows), value.width))
+    return _Found(windows, (_bytes_of(windows, value.width) == behind[0]).argmax(axis=1))
 
 
 def _windows(block: Bytes, at: Places, width: int) -> Windows:
@@ -188,15 +188,22 @@ def _windows(block: Bytes, at: Places, width: int) -> Windows:
     return texts[np.minimum(at, len(block) - width)]
 
 
-def _are(windows: Windows, text: bytes) -> Mask | bool:
+def _bytes_of(windows: Windows, width: int) -> Bytes:
+    return windows.view(np.uint8).reshape(len(windows), width)
+
+
+def _are(windows: Windows, text: bytes) -> Mask:
     """Which windows hold a text; they mostly all do, and to compare them as one takes a fifth of the time."""
-    return windows.tobytes() == text * len(windows) or windows == text
+    if windows.tobytes() == text * len(windows):
+        return np.ones(len(windows), np.bool_)
+    return windows == text
 
 
-def _texts(value: Loose, windows: Windows, lengths: Places | None) -> pl.Series:
-    """The texts at the beginning of some windows."""
-    rows = windows.view(np.uint8).reshape(len(windows), value.width)
-    whole = pl.Series(value.name, rows).arr.to_list().cast(pl.Binary)
-    if lengths is not None:
-        whole = whole.to_frame().select(pl.col(value.name).bin.head(pl.lit(pl.Series(lengths)))).to_series()
+def _texts(value: Loose, parts: Sequence[_Found]) -> pl.Series:
+    """The texts at the beginning of windows."""
+    windows = np.concatenate([part.windows for part in parts])
+    whole = pl.Series(value.name, _bytes_of(windows, value.width)).arr.to_list().cast(pl.Binary)
+    if not value.one_width:
+        lengths = pl.Series(np.concatenate([part.lengths for part in parts]))
+        whole = whole.to_frame().select(pl.col(value.name).bin.head(pl.lit(lengths))).to_series()
     return whole.cast(pl.String)

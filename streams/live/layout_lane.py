@@ -58,7 +58,7 @@ def decode_alike(values: Sequence[bytes | None]) -> Decoded:
 def _together(taken: Sequence[pl.DataFrame], values: Sequence[bytes | None], left: Places) -> Decoded:
     """The events that were taken, and what `decode` says of the records that are left."""
     rows = left.tolist()
-    rest = decode([values[row] for row in rows])
+    rest = decode(values.some(left) if isinstance(values, Block) else [values[row] for row in rows])
     others = rest.frame.with_columns(pl.Series(rows, dtype=ROW).gather(rest.frame["row"]).alias("row"))
     refused = tuple(Refused(rows[each.row], each.error) for each in rest.refused)
     fast = sum(each.height for each in taken) + rest.fast

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ def test_lines_are_those_of_a_file_and_stand_where_it_says(held: bytes) -> None:
     assert list(found) == list(Lines(held)) == [line.rstrip(b"\r\n") for line in io.BytesIO(held)]
     assert [held[begin:end] for begin, end in zip(found.starts, found.ends, strict=True)] == list(found)
     assert found[1:] == list(found)[1:]
+    assert list(found.some(np.arange(1, len(found), 2))) == list(found)[1::2]
     assert count_of_lines(held) == len(found)
 
 

@@ -119,6 +119,14 @@ def test_records_that_have_nothing_in_common_are_left() -> None:
     assert found(Block(b"\n".join(wild))) == []
 
 
+def test_so_many_layouts_that_each_is_of_few_are_not_looked_for() -> None:
+    missing = ("rank", "controller_id", "device_id", "operation", "internet_transfer")
+    said = [SCANT | {"event_id": f"e{at}"} for at in range(1_000)]
+    for at, each in enumerate(said):
+        del each[missing[at % 5]]
+    assert found(Block(b"\n".join(json.dumps(each).encode() for each in said))) == []
+
+
 def test_lists_nulls_and_the_version_are_fixed() -> None:
     fields = SCANT | {"schema_version": "1.0", "site_id": None}
     others = [fields | {"schema_version": "1.1", "site_id": "a", "inferred_attributes": ["age"], "rank": 3}]
