@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from schemas.subject import ConsentGiven, ConsentWithdrawn, Enrolment, Restriction, SubjectRecord
@@ -35,6 +35,35 @@ class Claim(NamedTuple):
 
 Asked = Mapping[str, tuple[str, ...]]
 """By kind of record, the fields that duties ask of it."""
+
+
+class Claims:
+    """The claims of all records of some views, each kept for ever: one object, and one number, for all who make it."""
+
+    __slots__ = ("_numbers", "asked", "made")
+
+    def __init__(self, asked: Asked | None = None) -> None:
+        self.asked: Asked = asked or {}
+        self.made: list[Claim] = []
+        """Every claim at the place of its number."""
+        self._numbers: dict[Claim, int] = {}
+
+    def number(self, record: SubjectRecord) -> int:
+        """The number of the claim of a record."""
+        claim = claim_of(record, self.asked)
+        number = self._numbers.get(claim)
+        if number is None:
+            number = self._numbers[claim] = len(self.made)
+            self.made.append(claim)
+        return number
+
+    def of(self, record: SubjectRecord) -> Claim:
+        """The claim of a record."""
+        return self.made[self.number(record)]
+
+    def numbers(self, kinds: Collection[str]) -> list[int]:
+        """The numbers of the claims of some kinds of record."""
+        return [number for number, claim in enumerate(self.made) if claim.kind in kinds]
 
 
 def claim_of(record: SubjectRecord, asked: Asked) -> Claim:

@@ -16,7 +16,7 @@ from collections.abc import ItemsView, Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.subject import SubjectRecord
-from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Asked, Claim, claim_of
+from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Asked, Claim, Claims
 from streams.core.facts import Unknown
 from streams.core.instant import NEVER, micros
 from streams.core.timeline import Statement, Statements
@@ -242,13 +242,13 @@ UNNAMED = -1
 class Histories:
     """The histories of all persons of a view, and the claims and states they share."""
 
-    __slots__ = ("_asked", "_by_ref", "_changes", "_claims", "_ids", "_in_force", "_ones", "states")
+    __slots__ = ("_by_ref", "_changes", "_ids", "_in_force", "_ones", "claims", "states")
 
-    def __init__(self, asked: Asked | None = None) -> None:
-        self._asked: Asked = asked or {}
+    def __init__(self, claims: Claims | Asked | None = None) -> None:
+        """`claims` may be shared with other histories; else the fields that duties ask are enough."""
+        self.claims = claims if isinstance(claims, Claims) else Claims(claims)
         self._changes: dict[str, None] = {}
         self._by_ref: dict[str, History] = {}
-        self._claims: dict[Claim, Claim] = {}
         self._in_force: dict[InForce, int] = {}
         self._ones: dict[tuple[int, str | None, bool], int] = {}
         self.states: list[State] = [State()]
@@ -260,13 +260,8 @@ class Histories:
         Gives the first instant at which an answer about the person may differ now; None where none does.
         """
         until = NEVER if record.valid_until is None else micros(record.valid_until)
-        since, claim = micros(record.valid_from), self.claim(record)
+        since, claim = micros(record.valid_from), self.claims.of(record)
         return self.put(record.subject_ref, Statement(record.record_id, record.record_version, since, claim, until))
-
-    def claim(self, record: SubjectRecord) -> Claim:
-        """The claim of a record: one object for all who make it."""
-        claim = claim_of(record, self._asked)
-        return self._claims.setdefault(claim, claim)
 
     def put(self, subject_ref: str, statement: Statement[Claim]) -> int | None:
         """Take a statement in as `add` does, of a claim that these histories keep."""
@@ -278,7 +273,7 @@ class Histories:
             history.unreadable, since = False, -NEVER
         if since is not None:
             history.changed()
-            if statement.content.kind in self._asked:
+            if statement.content.kind in self.claims.asked:
                 self._changes[subject_ref] = None
         return since
 
@@ -287,7 +282,7 @@ class Histories:
         history = self._by_ref.setdefault(subject_ref, History())
         history.unreadable = True
         history.changed()
-        if self._asked:
+        if self.claims.asked:
             self._changes[subject_ref] = None
 
     def discard(self, subject_ref: str) -> None:

@@ -12,17 +12,18 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from streams.core.instant import NEVER
 
 Content = TypeVar("Content")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement(Generic[Content]):
-    """What one record says: `content` holds from `valid_from` up to, and without, `valid_until` (microseconds)."""
+class Statement(NamedTuple, Generic[Content]):
+    """What one record says: `content` holds from `valid_from` up to, and without, `valid_until` (microseconds).
+
+    A tuple, because millions are made in a rebuild, and a frozen dataclass takes four times as long to make.
+    """
 
     record_id: str
     record_version: int

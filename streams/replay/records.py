@@ -51,7 +51,7 @@ class Records:
         if found[0].topic is TopicName.REGISTRY:
             self._take_registry(found)
             return
-        for each, read in zip(found, read_subjects(values, self.views.histories), strict=True):
+        for each, read in zip(found, read_subjects(values, self.views.histories.claims), strict=True):
             self._take_subject(each, read)
 
     def _take_registry(self, found: Sequence[FoundRecord]) -> None:

@@ -13,6 +13,7 @@ from pace import examples
 from schemas.contract import ContractError
 from schemas.subject import SUBJECT, ConsentGiven, Deletion, Enrolment, ErasureRequest, RequestAnswer, Restriction
 from strategies import documents
+from streams.core.claim import Claims
 from streams.core.instant import NEVER, micros
 from streams.core.plain_statement import Stated, read_subjects
 from streams.core.subject_history import Histories
@@ -34,7 +35,7 @@ def asked() -> dict[str, tuple[str, ...]]:
 def histories_of(values: list[bytes | None], asked: dict[str, tuple[str, ...]], *, plain: bool) -> Any:
     """What is known of each person after all values were taken in, and which were refused."""
     histories, refused = Histories(asked), []
-    for row, read in enumerate(read_subjects(values, histories)):
+    for row, read in enumerate(read_subjects(values, histories.claims)):
         found = read if plain else alone(values[row])
         if isinstance(found, ContractError):
             refused.append((row, found.reason, str(found)))
@@ -67,10 +68,10 @@ def test_records_that_differ_in_what_is_their_own_are_read_by_the_contract_once(
         json.dumps(CONSENT | {"record_id": f"c-{number}", "subject_ref": f"s_{number:016}"}).encode()
         for number in range(20)
     ]
-    found = list(read_subjects(values, Histories(asked)))
+    found = list(read_subjects(values, Claims(asked)))
     assert all(isinstance(each, Stated) for each in found)
     assert {each.statement.content for each in found if isinstance(each, Stated)} == {
-        Histories(asked).claim(SUBJECT.fit(CONSENT))
+        Claims(asked).of(SUBJECT.fit(CONSENT))
     }
     first = found[7]
     assert isinstance(first, Stated)
