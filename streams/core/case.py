@@ -28,7 +28,8 @@ from streams.core.grounds import ATTESTABLE, attested
 from streams.core.horizon import absent, within_horizons
 from streams.core.instant import SECOND
 from streams.core.registry import Registry
-from streams.core.subject_history import UNNAMED, Histories, State
+from streams.core.subject_history import UNNAMED, Histories
+from streams.core.subject_state import State
 
 Row = TypeVar("Row")
 

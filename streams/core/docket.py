@@ -138,7 +138,9 @@ class Docket:
         self._ripen(until)
         found: list[Standing] = []
         # Persons first: what is said of a controller may rest on how many of them it stores.
-        for holder in list(islice(chain(*self._dirty.values()), holders_max)):
+        holders = list(islice(chain(*self._dirty.values()), holders_max))
+        self.histories.fetch(holder.id for holder in holders if holder.kind == "subject")
+        for holder in holders:
             del self._dirty[holder.kind][holder]
             found.extend(self._look(holder, until))
         return found
@@ -157,9 +159,8 @@ class Docket:
                 self._touch(Holder("controller", controller))
         reshaped = {owner for kind, owner in fresh if kind in RESHAPING}
         if reshaped and self._deadlines["subject"]:
-            for ref in self.histories if self._only is None else self._only.persons:
-                history = self.histories.history(ref)
-                if history is not None and any(each.content.controller_id in reshaped for each in history):
+            for ref in self.histories.towards(reshaped):
+                if self._only is None or ref in self._only.persons:
                     self._touch(Holder("subject", ref))
 
     def _ripen(self, until: int) -> None:

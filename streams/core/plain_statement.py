@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,11 +21,14 @@ from schemas.subject import SUBJECT, SubjectRecord
 from streams.core.claim import WITHDRAWN, Claim, Claims
 from streams.core.instant import NEVER, micros
 from streams.core.plain_record import TIME, TIME_FORMAT, quoted, short_ascii
+from streams.core.statement_table import STATEMENT_COLUMNS
 from streams.core.timeline import Statement
 
 PLAIN_BYTES_MAX = 4_096
 SHAPES_MAX = 5_000
 """So many texts that differ beyond what is their own are worth a look at each; more would hide that few are alike."""
+FEW = 64
+"""So few records are read by the contract before columns have begun."""
 ORDERS_MAX = 8
 """So many orders of the keys are worth a pass each; a source writes its records in one or two."""
 PROPERTIES = SubjectRecord.model_json_schema()["properties"]
@@ -42,16 +45,6 @@ LAST = "valid_until"
 """The one of them that may be missing."""
 FULL_TIME = "%Y-%m-%dT%H:%M:%S.%6fZ"
 """A time to the microsecond, as all but the hand-made records write it: Polars reads it in a sixth of the time."""
-
-STATEMENT_COLUMNS: Mapping[str, pl.DataType] = {
-    "subject_ref": pl.String(),
-    "record_id": pl.String(),
-    "version": pl.UInt32(),
-    "claim": pl.UInt32(),
-    "since": pl.Int64(),
-    "until": pl.Int64(),
-}
-"""Statements about persons as columns: a claim by its number, instants in microseconds."""
 
 
 class Stated(NamedTuple):
@@ -70,7 +63,7 @@ class Refused(NamedTuple):
 
 def statements(values: Sequence[bytes | None], claims: Claims) -> tuple[pl.DataFrame, list[Refused]]:
     """What some subject records say: a row of `STATEMENT_COLUMNS` each with its `row`, in order; and the refused."""
-    plain = _plain_statements(values, claims)
+    plain = _plain_statements(values if len(values) >= FEW else [], claims)
     refused: list[Refused] = []
     if plain.height == len(values):
         return plain, refused

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from streams.core.instant import NEVER
-from streams.core.subject_history import NOTHING_KNOWN, Histories, History, Own, Stretches
+from streams.core.subject_history import NOTHING_KNOWN, Histories, History, Stretches
+from streams.core.subject_state import Own
 
 Profile = tuple[tuple[str | None, int], ...]
 """Purpose and state, sorted; the state for `OTHER` stands for every purpose that is not named."""

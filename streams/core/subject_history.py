@@ -5,99 +5,31 @@ Rules:
 2. Consent counts from its own instant up to its end; a withdrawal ends, at its own instant, every consent that it
    covers and that began then or before (PIPL Art. 15; at one instant withdrawal wins).
 3. A state holds on a half-open stretch of time; states are interned, so a case carries a small integer.
-4. Of a record only its claim is kept: a million records must fit a worker, and the first case of a person must not
-   cost more than the others.
+4. Of a record only its claim is kept. What comes by the million is kept as columns, and becomes the history of a
+   person when somebody first asks for it; of what was not changed since, only so much is kept as objects.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import ItemsView, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+import polars as pl
 
 from schemas.subject import SubjectRecord
 from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Asked, Claim, Claims
 from streams.core.facts import Unknown
 from streams.core.instant import NEVER, micros
+from streams.core.statement_table import STATEMENT_COLUMNS, Row, StatementTable
+from streams.core.subject_state import InForce, Own, State, in_force, state_in_force, towards_no_purpose
 from streams.core.timeline import Statement, Statements
 
-SEPARATE = frozenset({"separate", "written"})
-EXPLICIT = SEPARATE | {"explicit"}
-"""Forms in which somebody said yes to this very thing (GDPR Art. 9(2)(a))."""
 SEGMENTS_MAX = 64
 """Combinations of controller and purpose kept a person; a flood of made-up purposes must not fill the memory."""
 
 
-class State(NamedTuple):
-    """What holds for one person towards one controller and purpose on a stretch of time."""
-
-    why: Unknown | None = None
-    forms: tuple[str, ...] = ()
-    givers: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ()
-    separate_actions: tuple[str, ...] = ()
-    explicit_actions: tuple[str, ...] = ()
-    withdrawn: bool = False
-    age_band: str | None = None
-    image_source: str | None = None
-    restricted: bool = False
-    stranger: bool = False
-    """Nobody we could have a record of; what was agreed on the spot is all there is."""
-    why_consent: Unknown | None = None
-    """Why consent alone cannot be said."""
-
-    @property
-    def silent(self) -> bool:
-        """Whether no record says anything of consent."""
-        return not (self.forms or self.withdrawn)
-
-    @property
-    def rests_on_absence(self) -> bool:
-        """Whether what is not consented to is said because no record was found; a withdrawal is a record."""
-        return not (self.withdrawn or self.stranger or self.why or self.why_consent)
-
-
-Own = list[Statement[Claim]]
 Stretches = tuple[list[int], list[int]]
 """First instants, and what holds from each."""
-
-
-class InForce(NamedTuple):
-    """What of a person's statements is in force towards one controller and purpose at one instant."""
-
-    consents: tuple[Claim, ...]
-    withdrawn: bool
-    age_band: str | None
-    image_source: str | None
-    restricted: bool
-
-
-def in_force(own: Own, purpose_id: str | None, instant: int) -> InForce:
-    """One pass over the statements towards one controller."""
-    given: Own = []
-    last_withdrawal, last_enrolment = -NEVER, (-NEVER, "")
-    age_band: str | None = None
-    image_source: str | None = None
-    restricted = False
-    for each in own:
-        claim = each.content
-        if each.valid_from > instant:
-            continue
-        if claim.kind == GIVEN:
-            if purpose_id in claim.purposes:
-                given.append(each)
-        elif claim.kind == WITHDRAWN:
-            if claim.withdraws(purpose_id):
-                last_withdrawal = max(last_withdrawal, each.valid_from)
-        elif claim.kind == ENROLLED:
-            if (each.valid_from, each.record_id) > last_enrolment:
-                last_enrolment = (each.valid_from, each.record_id)
-                age_band, image_source = claim.age_band, claim.image_source
-        elif claim.kind == RESTRICTED:
-            restricted = restricted or instant < each.valid_until
-    since = [each for each in given if each.valid_from > last_withdrawal]
-    consents = tuple([each.content for each in since if instant < each.valid_until])
-    return InForce(consents, last_withdrawal > -NEVER and not since, age_band, image_source, restricted)
 
 
 class History(Statements[Claim]):
@@ -106,17 +38,20 @@ class History(Statements[Claim]):
     Most persons made one statement, and there are millions of them: one costs no table of its own.
     """
 
-    __slots__ = ("_segments", "only", "unreadable")
+    __slots__ = ("_segments", "only", "stored", "unreadable")
 
     def __init__(self) -> None:
         super().__init__()
         self.unreadable = False
+        self.stored = False
+        """Whether columns say the same, so that it need not be kept."""
         self.only: Statement[Claim] | None = None
         """The statement of a person who made one, which is most of them."""
         self._segments: dict[tuple[str, str | None], Stretches] | None = None
 
     def changed(self) -> None:
         """Forget the states computed so far; a record came in."""
+        self.stored = False
         alone = len(self) == 1 and not self.conflicting and not self.unreadable
         self.only = next(iter(self)) if alone else None
         self._segments = None
@@ -193,46 +128,17 @@ class History(Statements[Claim]):
         edges.discard(NEVER)
         starts = sorted(edges)
         if purpose_id is None:
-            states = [histories.intern(_towards_no_purpose(own, start)) for start in starts]
+            states = [histories.intern(towards_no_purpose(own, start)) for start in starts]
         else:
             states = [histories.state_of(in_force(own, purpose_id, start)) for start in starts]
         return [-NEVER, *starts], [NOTHING_KNOWN, *states]
 
 
-def _towards_no_purpose(own: Own, instant: int) -> State:
-    """The state where no purpose is named: consent is known only if all purposes agree on it."""
-    state = _state(in_force(own, None, instant))
-    named = {purpose for each in own for purpose in each.content.purposes}
-    if all(_state(in_force(own, purpose, instant)) == state for purpose in named):
-        return state
-    return State(
-        why_consent=Unknown.NOT_REPORTED,
-        age_band=state.age_band,
-        image_source=state.image_source,
-        restricted=state.restricted,
-    )
-
-
-def _state(found: InForce) -> State:
-    separate = [claim for claim in found.consents if claim.form in SEPARATE]
-    return State(
-        forms=_words(claim.form for claim in found.consents),
-        givers=_words(claim.giver for claim in found.consents),
-        actions=_words(action for claim in found.consents for action in claim.actions),
-        separate_actions=_words(action for claim in separate for action in claim.actions),
-        explicit_actions=_words(a for claim in found.consents if claim.form in EXPLICIT for a in claim.actions),
-        withdrawn=found.withdrawn,
-        age_band=found.age_band,
-        image_source=found.image_source,
-        restricted=found.restricted,
-    )
-
-
-def _words(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(words)))
-
-
 ONES_MAX = 100_000
+STORED_MAX = 200_000
+"""Histories kept as objects although columns say the same: those that were asked last, about a kilobyte each."""
+SLICE = 10_000
+"""So many persons are made objects of at once where all are looked at."""
 NOTHING_KNOWN = 0
 """The state before the first statement about a person, and of a person nobody spoke of."""
 UNNAMED = -1
@@ -240,19 +146,34 @@ UNNAMED = -1
 
 
 class Histories:
-    """The histories of all persons of a view, and the claims and states they share."""
+    """The histories of all persons of a view, and the claims and states they share.
 
-    __slots__ = ("_by_ref", "_changes", "_ids", "_in_force", "_ones", "claims", "states")
+    A person is either an object or in the table; where both speak of one the object is newer.
+    """
+
+    __slots__ = (
+        "_by_ref", "_changes", "_filled", "_ids", "_in_force", "_marked", "_ones", "_stored", "claims", "states",
+        "table",
+    )  # fmt: skip
 
     def __init__(self, claims: Claims | Asked | None = None) -> None:
         """`claims` may be shared with other histories; else the fields that duties ask are enough."""
         self.claims = claims if isinstance(claims, Claims) else Claims(claims)
         self._changes: dict[str, None] = {}
+        self._filled = False
+        """Whether anybody in the table may have changed."""
         self._by_ref: dict[str, History] = {}
+        self.table = StatementTable()
+        """What is said of persons who are no objects; of the others it may be old."""
+        self._marked: set[str] = set()
+        """Persons of whom the newest record cannot be read, and who are no objects yet."""
+        self._stored = 0
         self._in_force: dict[InForce, int] = {}
         self._ones: dict[tuple[int, str | None, bool], int] = {}
         self.states: list[State] = [State()]
         self._ids: dict[State, int] = {self.states[NOTHING_KNOWN]: NOTHING_KNOWN}
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
 
     def add(self, record: SubjectRecord) -> int | None:
         """Take a record in; a readable record of a person ends an unreadable one.
@@ -265,29 +186,112 @@ class Histories:
 
     def put(self, subject_ref: str, statement: Statement[Claim]) -> int | None:
         """Take a statement in as `add` does, of a claim that these histories keep."""
-        history = self._by_ref.get(subject_ref)
+        history = self.history(subject_ref)
         if history is None:
             history = self._by_ref[subject_ref] = History()
         since = history.change(statement)
         if history.unreadable:
             history.unreadable, since = False, -NEVER
         if since is not None:
-            history.changed()
-            if statement.content.kind in self.claims.asked:
-                self._changes[subject_ref] = None
+            self._changed(subject_ref, history, asked=statement.content.kind in self.claims.asked)
         return since
+
+    def put_all(self, rows: pl.DataFrame) -> None:
+        """Take many statements in at once, as columns (`STATEMENT_COLUMNS`), where nobody asks what they change."""
+        known = [ref for ref in rows["subject_ref"].unique() if ref in self._by_ref] if self._by_ref else []
+        if known:
+            here = pl.col("subject_ref").is_in(pl.Series(known).implode())
+            for ref, *row in rows.filter(here).select(*STATEMENT_COLUMNS).iter_rows():
+                self.put(ref, self._statement(tuple(row)))
+            rows = rows.filter(~here)
+        if self._marked:
+            self._marked.difference_update(rows["subject_ref"])
+        self.table.put(rows)
+        self._filled = True
 
     def mark_unreadable(self, subject_ref: str) -> None:
         """Remember that the newest record of a person cannot be read."""
-        history = self._by_ref.setdefault(subject_ref, History())
-        history.unreadable = True
-        history.changed()
-        if self.claims.asked:
+        history = self._by_ref.get(subject_ref)
+        if history is None:
+            self._marked.add(subject_ref)
+        else:
+            history.unreadable = True
+        self._changed(subject_ref, history, asked=bool(self.claims.asked))
+
+    def settle(self) -> None:
+        """Make columns of what can be said in columns: of all but those whose records conflict or cannot be read."""
+        plain = {ref: each for ref, each in self._by_ref.items() if not (each.unreadable or each.conflicting)}
+        numbers = {id(claim): number for number, claim in enumerate(self.claims.made)}
+        rows = [
+            (ref, each.record_id, each.record_version, numbers[id(each.content)], each.valid_from, each.valid_until)
+            for ref, history in plain.items()
+            if not history.stored
+            for each in history
+        ]
+        self.table.put(pl.DataFrame(rows, schema=STATEMENT_COLUMNS, orient="row"))
+        self.table.settle()
+        self._by_ref = {ref: each for ref, each in self._by_ref.items() if ref not in plain}
+        self._stored = 0
+
+    def _changed(self, subject_ref: str, history: History | None, *, asked: bool) -> None:
+        if history is not None:
+            self._stored -= history.stored
+            history.changed()
+        if asked:
             self._changes[subject_ref] = None
 
-    def discard(self, subject_ref: str) -> None:
-        """Forget a person, because another worker has taken over the partition."""
-        self._by_ref.pop(subject_ref, None)
+    # -- persons as objects -------------------------------------------------------------------------------------------
+
+    def history(self, subject_ref: str) -> History | None:
+        """The history of one person, if any record is known."""
+        if subject_ref not in self._by_ref and (self.table or self._marked):
+            self.fetch((subject_ref,))
+        return self._by_ref.get(subject_ref)
+
+    def fetch(self, refs: Iterable[str | None]) -> None:
+        """Make objects of some persons at once; one by one it costs ten times as much."""
+        if not (self.table or self._marked):
+            return
+        wanted = {ref for ref in refs if ref is not None}
+        found = list(self._made(wanted.difference(self._by_ref)))
+        if self._stored + len(found) > STORED_MAX:
+            left = {ref: each for ref, each in self._by_ref.items() if not each.stored or ref in wanted}
+            self._by_ref, self._stored = left, sum(each.stored for each in left.values())
+        for ref, history in found:
+            self._by_ref[ref] = history
+            self._stored += history.stored
+            if history.unreadable:
+                self._marked.discard(ref)
+
+    def _made(self, refs: Collection[str]) -> Iterator[tuple[str, History]]:
+        """The histories of persons who are no objects, of whom anything is known."""
+        if not refs:
+            return
+        marked = self._marked.intersection(refs)
+        for ref, rows in self.table.of(refs):
+            history = History()
+            for row in rows:
+                history.add(self._statement(row))
+            history.unreadable = ref in marked
+            history.changed()
+            history.stored = not history.unreadable
+            marked.discard(ref)
+            yield ref, history
+        for ref in marked:
+            history = History()
+            history.unreadable = True
+            yield ref, history
+
+    def _statement(self, row: Row) -> Statement[Claim]:
+        record_id, version, claim, since, until = row
+        return Statement(record_id, version, since, self.claims.made[claim], until)
+
+    def _others(self) -> list[str]:
+        """The persons who are no objects."""
+        known = [ref for ref in self.table.refs if ref not in self._by_ref]
+        return known + list(self._marked.difference(known))
+
+    # -- what is asked ------------------------------------------------------------------------------------------------
 
     def states_at(self, asked: Iterable[tuple[str | None, str, str | None, int]]) -> list[int]:
         """For each person, controller, purpose and instant the index into `states` that holds.
@@ -295,6 +299,9 @@ class Histories:
         NOTHING_KNOWN where no record is known, UNNAMED where nobody is. One loop without a call a row: it is run
         for every event, and calls took more than half of it.
         """
+        if self.table or self._marked:
+            asked = list(asked)
+            self.fetch(subject_ref for subject_ref, _, _, _ in asked)
         found: list[int] = []
         add, history_of, one_of = found.append, self._by_ref.get, self._ones.get
         for subject_ref, controller_id, purpose_id, instant in asked:
@@ -320,19 +327,35 @@ class Histories:
 
     def consent_ends(self, subject_ref: str) -> list[int]:
         """The ends of a person's consents that run out, in microseconds."""
-        history = self._by_ref.get(subject_ref)
+        history = self.history(subject_ref)
         return [] if history is None else history.consent_ends()
 
     def take_changes(self) -> list[str]:
-        """The persons of whom a kind of record that duties ask has changed since this was asked."""
+        """The persons of whom a kind of record that duties ask has, or may have, changed since this was asked."""
         changes, self._changes = self._changes, {}
+        if self._filled:
+            changes |= dict.fromkeys(self._named_by(lambda claim: claim.kind in self.claims.asked))
+            self._filled = False
         return list(changes)
+
+    def towards(self, controllers: Collection[str]) -> list[str]:
+        """The persons of whom a record towards one of some controllers speaks."""
+        return self._named_by(lambda claim: claim.controller_id in controllers)
+
+    def _named_by(self, wanted: Callable[[Claim], bool]) -> list[str]:
+        """The persons with a statement of which the claim is wanted, or of whom nothing can be read."""
+        made = [number for number, claim in enumerate(self.claims.made) if wanted(claim)]
+        persons = self.table.rows().filter(pl.col("claim").is_in(made))["person"].unique(maintain_order=True)
+        found = dict.fromkeys(ref for ref in self.table.refs.gather(persons) if ref not in self._by_ref)
+        own = self._by_ref.items()
+        found |= dict.fromkeys(ref for ref, each in own if each.unreadable or any(wanted(one.content) for one in each))
+        return [*found, *self._marked.difference(found)]
 
     def state_of(self, found: InForce) -> int:
         """The index of the state that follows from what is in force; computed once for all persons."""
         known = self._in_force.get(found)
         if known is None:
-            known = self._in_force[found] = self.intern(_state(found))
+            known = self._in_force[found] = self.intern(state_in_force(found))
         return known
 
     def _state_of_one(self, only: Statement[Claim], purpose_id: str | None, instant: int) -> int:
@@ -340,7 +363,7 @@ class Histories:
         if len(self._ones) >= ONES_MAX:
             self._ones.clear()
         if purpose_id is None:
-            state = self.intern(_towards_no_purpose([only], instant))
+            state = self.intern(towards_no_purpose([only], instant))
         else:
             state = self.state_of(in_force([only], purpose_id, instant))
         self._ones[id(only.content), purpose_id, instant < only.valid_until] = state
@@ -353,16 +376,24 @@ class Histories:
             self.states.append(state)
         return self._ids[state]
 
-    def history(self, subject_ref: str) -> History | None:
-        """The history of one person, if any record is known."""
-        return self._by_ref.get(subject_ref)
+    def each(self, refs: Sequence[str]) -> Iterator[tuple[str, History]]:
+        """The histories of those persons of whom a record speaks, each named once; none is kept."""
+        for begin in range(0, len(refs), SLICE):
+            some = refs[begin : begin + SLICE]
+            yield from [(ref, self._by_ref[ref]) for ref in some if ref in self._by_ref]
+            yield from self._made([ref for ref in some if ref not in self._by_ref])
 
-    def items(self) -> ItemsView[str, History]:
+    def items(self) -> Iterator[tuple[str, History]]:
         """Every person of whom a record speaks, with their history."""
-        return self._by_ref.items()
+        return self.each(list(self))
+
+    def objects(self) -> list[str]:
+        """The persons of whom the table may say less than is known."""
+        return list(self._by_ref)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_ref)
+        yield from list(self._by_ref)
+        yield from self._others()
 
     def __len__(self) -> int:
-        return len(self._by_ref)
+        return len(self._by_ref) + len(self._others())

@@ -22,6 +22,7 @@ from aiokafka import errors as kafka_errors
 
 from streams.errors import ConsentinelError, DeliveryError, Place
 from streams.live.client_close import close
+from streams.live.fetched_records import AS_FETCHED, read_as_fetched
 from streams.live.header_names import read_every_header_name
 from streams.live.log_fault import CORRUPT_TRIES, CorruptLogError, LogGapError, TruncatedLogError, fault_of
 from streams.live.run import LogRecord
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 class ReaderSettings:
     """How a log is fetched; `security` holds the client's own options for TLS and SASL, empty for plain text."""
 
-    max_records: int = 5_000
+    max_records: int = 20_000
     fetch_bytes: int = 4 * 1024 * 1024
     poll_seconds: float = 0.2
     metadata_seconds: float = 10.0
@@ -144,10 +145,12 @@ class LogReader:
 
     def _client(self) -> AIOKafkaConsumer:
         read_every_header_name()
+        read_as_fetched()
         settings = self._settings
         return AIOKafkaConsumer(
             bootstrap_servers=self._brokers,
             group_id=None,
+            value_deserializer=AS_FETCHED,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",

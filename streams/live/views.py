@@ -3,12 +3,11 @@
 Rules:
 1. Every worker reads all of `registry` and all of `subjects`, from the beginning, in no group; what the views say is a
    pure function of the logs up to their frontier.
-2. The subject in the record decides where it belongs, not the partition it was written to nor its Kafka key.
-3. A partition is warm when the ends of both logs, as they were when it was taken over, have been applied, and when its
+2. A partition is warm when the ends of both logs, as they were when it was taken over, have been applied, and when its
    reader has come as far as the heartbeats that count already.
-4. A heartbeat about persons counts only once everything written to `subjects` before it has been applied: the two logs
+3. A heartbeat about persons counts only once everything written to `subjects` before it has been applied: the two logs
    are read apart, and a heartbeat that overtakes the records it vouches for would make them look absent.
-5. An unreadable record makes its key unknown until a readable one of that key comes; one without a key is counted,
+4. An unreadable record makes its key unknown until a readable one of that key comes; one without a key is counted,
    and pages.
 """
 
@@ -22,35 +21,29 @@ from math import inf
 from time import monotonic, time
 from typing import get_args
 
-import polars as pl
-
 from schemas.contract import ContractError
 from schemas.registry import REGISTRY, FeedRecord, RegistryRecord
-from schemas.subject import SUBJECT, ConsentGiven, ConsentWithdrawn, SubjectRecord
 from schemas.topics import TopicName
 from schemas.vocabulary import SubjectKind
 from streams.core.arrival import Arrival
 from streams.core.case import SKEW, Views
 from streams.core.chamber import Chamber
-from streams.core.claim import Asked
-from streams.core.consent_end import ConsentEnds
+from streams.core.claim import Asked, Claims
 from streams.core.expiry import Expiry, expiries
 from streams.core.instant import NEVER, micros
-from streams.core.partition import partitions_of
 from streams.core.registry import owner_of
-from streams.core.subject_history import Histories
 from streams.core.watch import Post, Site, posts, sites
 from streams.live.judging_thread import JudgingThread
 from streams.live.log_reader import LogReader
+from streams.live.persons import Persons, text_of
 from streams.live.run import LogRecord
 from streams.metrics.recorder import Recorder
-from streams.metrics.site_metric import ConsentChange
 
 VOUCH_SECONDS = 0.05
 SUBJECT_KINDS: frozenset[str] = frozenset(get_args(SubjectKind))
-CONSENT_CHANGES = {ConsentGiven: ConsentChange.GIVEN, ConsentWithdrawn: ConsentChange.WITHDRAWN}
-PENDING_MAX = 32
-"""Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory."""
+PENDING_MAX = 3
+"""Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory: a batch is
+most of a fetch, some megabytes."""
 
 
 class SubjectReader:
@@ -84,23 +77,18 @@ class LiveViews:
         Of records that the broker took before `arrivals_since` nobody asks when they came.
         """
         self._new_reader = new_reader
-        self._arrivals_since = arrivals_since
-        self._asked = asked
-        self._count = partitions
         self._thread = thread
         self._recorder = recorder
         self._on_failure = on_failure
         self._shared = Views(skew=skew)
-        self._persons: dict[int, Views] = {}
-        self._ends: dict[int, ConsentEnds] = {}
-        self._ends_told: set[int] = set()
-        """The partitions whose past was passed over: what ran out before the worker was warm is not counted."""
+        self._persons = Persons(
+            self._shared, Claims(asked), partitions=partitions, recorder=recorder, arrivals_since=arrivals_since
+        )
         self._subjects: list[SubjectReader] = []
         self._registry = new_reader(TopicName.REGISTRY)
         self._registry_warm = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: set[Future[None]] = set()
-        self._chambers: dict[int, list[Chamber]] = {}
         self._heartbeats: list[tuple[float, FeedRecord]] = []
         self._vouched = -inf
         """Up to when heartbeats that came count already; by the monotonic clock."""
@@ -125,15 +113,14 @@ class LiveViews:
         """Know the persons of these partitions, and of no others; those known already are not read again."""
         known = {each for reader in self._subjects for each in reader.partitions}
         for lost in known - partitions:
-            self._thread.hand(self._persons.pop, lost, None)
-            self._thread.hand(self._ends.pop, lost, None)
+            self._thread.hand(self._persons.forget, lost)
         for reader in self._subjects:
             reader.partitions &= partitions
             if not reader.partitions:
                 await reader.reader.stop()
         self._subjects = [reader for reader in self._subjects if reader.partitions]
         if new := partitions - known:
-            await self._thread.run(self._begin, new)
+            await self._thread.run(self._persons.begin, new)
             reader = SubjectReader(self._new_reader(TopicName.SUBJECTS), set(new))
             self._subjects.append(reader)
             self._watch(self._read(reader.reader, lambda *batch: self._apply_subjects(reader, *batch)))
@@ -148,12 +135,11 @@ class LiveViews:
 
     def attach(self, partition: int, chamber: Chamber) -> None:
         """Tell a chamber what changes for its cases. For the judging thread."""
-        self._chambers.setdefault(partition, []).append(chamber)
+        self._persons.attach(partition, chamber)
 
     def detach(self, partition: int, chamber: Chamber) -> None:
         """Tell a chamber nothing more. For the judging thread."""
-        kept = [each for each in self._chambers.get(partition, ()) if each is not chamber]
-        self._chambers[partition] = kept
+        self._persons.detach(partition, chamber)
 
     async def heard(self) -> int:
         """Up to which instant (microseconds) both logs are read, and count; `-NEVER` before they ever were."""
@@ -165,7 +151,7 @@ class LiveViews:
 
     def of(self, partition: int) -> Views | None:
         """What is known for cases of a partition; None once it was given away. For the judging thread."""
-        return self._persons.get(partition)
+        return self._persons.of(partition)
 
     # -- what others ask ----------------------------------------------------------------------------------------------
 
@@ -195,7 +181,7 @@ class LiveViews:
     async def count_expired(self, now: float) -> None:
         """Count the consents that ran out since this was asked, of the persons that are known to their end."""
         warm = {partition for each in self._subjects if each.warm.is_set() for partition in each.partitions}
-        await self._thread.run(self._count_expired, warm, round(now * 1e6))
+        await self._thread.run(self._persons.count_expired, warm, round(now * 1e6))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -230,6 +216,9 @@ class LiveViews:
         subjects.counts = True
         while (subjects.reader.reached_end_at or -inf) < self._vouched:  # noqa: ASYNC110 -- a clock has no event
             await asyncio.sleep(VOUCH_SECONDS)
+        for partition in sorted(subjects.partitions):
+            while await self._thread.run(self._persons.settle, partition):
+                pass
         await self._warm_up(subjects.reader, subjects.warm)
 
     def _queue(self, work: Callable[[Sequence[LogRecord]], None], records: Sequence[LogRecord]) -> None:
@@ -274,18 +263,6 @@ class LiveViews:
         self._count_heartbeats(read)
         return min((came for came, _ in self._heartbeats), default=inf)
 
-    def _count_expired(self, warm: set[int], now: int) -> None:
-        for partition in warm & self._ends.keys():
-            passed = self._ends[partition].passed(now)
-            if partition in self._ends_told:
-                self._recorder.consent(ConsentChange.EXPIRED, passed)
-        self._ends_told = warm
-
-    def _begin(self, partitions: set[int]) -> None:
-        for partition in partitions:
-            self._persons[partition] = self._shared.beside(Histories(self._asked))
-            self._ends[partition] = ConsentEnds()
-
     def _apply_registry(self, _topic: str, _partition: int, records: Sequence[LogRecord]) -> None:
         came = monotonic()
         self._queue(lambda batch: self._take_registry(batch, came), records)
@@ -300,7 +277,7 @@ class LiveViews:
                 else:
                     self._add_registry(read, record.timestamp * 1_000)
             except ContractError:
-                key = _text(record.key)
+                key = text_of(record.key)
                 self._recorder.unreadable(TopicName.REGISTRY, keyed=key is not None)
                 if key is not None:
                     registry.mark_unreadable(key)
@@ -310,67 +287,17 @@ class LiveViews:
     def _add_registry(self, record: RegistryRecord, recorded_at: int) -> None:
         since = self._shared.registry.add(record, recorded_at)
         if since is not None:
-            arrival = self._arrived(record, owner_of(record), recorded_at)
-            self._tell_all(record.kind, record.id, since, arrival)  # type: ignore[attr-defined]  # each kind has one
+            # Each kind has its own literal, and an id.
+            kind, thing = record.kind, record.id  # type: ignore[attr-defined]
+            arrival = Arrival(record.record_id, kind, owner_of(record), micros(record.valid_from), recorded_at)
+            self._tell_all(kind, thing, since, self._persons.arrived(arrival))
 
     def _tell_all(self, kind: str, thing: str, since: int, arrival: Arrival | None) -> None:
-        for chambers in self._chambers.values():
-            for chamber in chambers:
-                chamber.thing_changed(kind, thing, since, arrival)
-
-    def _arrived(self, record: RegistryRecord | SubjectRecord, controller_id: str, recorded_at: int) -> Arrival:
-        """Note when a record came; what came long ago cannot correct a case that is remembered."""
-        kind = str(record.kind)  # type: ignore[union-attr]  # each kind has one
-        arrival = Arrival(record.record_id, kind, controller_id, micros(record.valid_from), recorded_at)
-        if recorded_at >= self._arrivals_since:
-            self._shared.arrivals.note(arrival)
-        return arrival
+        for chamber in self._persons.chambers():
+            chamber.thing_changed(kind, thing, since, arrival)
 
     def _apply_subjects(
         self, reader: SubjectReader, _topic: str, _partition: int, records: Sequence[LogRecord]
     ) -> None:
         live = reader.warm.is_set()
-        self._queue(lambda batch: self._take_subjects(reader.partitions, batch, live=live), records)
-
-    def _take_subjects(self, kept: set[int], records: Sequence[LogRecord], *, live: bool) -> None:
-        read: list[SubjectRecord | str] = []
-        came: list[int] = []
-        for record in records:
-            try:
-                read.append(SUBJECT.read(record.value or b""))
-                came.append(record.timestamp * 1_000)
-            except ContractError:
-                key = _text(record.key)
-                self._recorder.unreadable(TopicName.SUBJECTS, keyed=key is not None)
-                if key is not None:
-                    read.append(key)
-                    came.append(record.timestamp * 1_000)
-        refs = pl.Series([each if isinstance(each, str) else each.subject_ref for each in read], dtype=pl.String)
-        for each, at, partition in zip(read, came, partitions_of(refs, self._count).to_list(), strict=True):
-            views = self._persons.get(partition) if partition in kept else None
-            if views is None:
-                continue
-            if isinstance(each, str):
-                views.histories.mark_unreadable(each)
-                self._tell(partition, each, -NEVER, None)
-                continue
-            before = views.histories.consent_ends(each.subject_ref)
-            since = views.histories.add(each)
-            if since is not None and (at >= self._arrivals_since or self._chambers.get(partition)):
-                self._tell(partition, each.subject_ref, since, self._arrived(each, each.controller_id, at))
-            self._ends[partition].change(before, views.histories.consent_ends(each.subject_ref))
-            # What was written before the worker was warm happened before its counters began.
-            if live and (change := CONSENT_CHANGES.get(type(each))) is not None:
-                self._recorder.consent(change)
-
-    def _tell(self, partition: int, subject_ref: str, since: int, arrival: Arrival | None) -> None:
-        for chamber in self._chambers.get(partition, ()):
-            chamber.person_changed(subject_ref, since, arrival)
-
-
-def _text(key: bytes | None) -> str | None:
-    """A Kafka key as text; one that is no UTF-8 is the key of nothing we know."""
-    try:
-        return None if not key else key.decode()
-    except UnicodeDecodeError:
-        return None
+        self._queue(lambda batch: self._persons.take(reader.partitions, batch, live=live), records)

@@ -16,7 +16,8 @@ from streams.core import subject_history
 from streams.core.claim import GIVEN, WITHDRAWN
 from streams.core.facts import Unknown
 from streams.core.instant import micros
-from streams.core.subject_history import SEGMENTS_MAX, Histories, State
+from streams.core.subject_history import SEGMENTS_MAX, Histories
+from streams.core.subject_state import State
 
 ME = PEOPLE[0]
 
@@ -155,16 +156,6 @@ def test_who_was_never_heard_of_has_the_state_of_nobody() -> None:
     assert histories.states_at([(PEOPLE[1], "zoo", "entry", tick(1))])[0] == 0
     assert histories.states[0] == State()
     assert State().rests_on_absence
-
-
-def test_a_person_can_be_forgotten() -> None:
-    histories = histories_of(given_at(1))
-    assert list(histories) == [ME]
-    histories.discard(ME)
-    histories.discard(ME)
-    assert len(histories) == 0
-    assert histories.history(ME) is None
-    assert histories.states_at([(ME, "zoo", "entry", tick(1))])[0] == 0
 
 
 def test_where_no_purpose_is_named_consent_is_known_only_if_all_purposes_agree() -> None:
