@@ -55,7 +55,7 @@ class ConsentEnds:
         doubtful = theirs.filter(
             pl.col("claim").is_in(claims.numbers({WITHDRAWN})) | pl.struct("person", "record_id").is_duplicated()
         )["person"].unique()
-        objects = histories.objects()
+        objects = list(histories.objects)
         known = pl.Series(objects, dtype=pl.String)
         doubtful = pl.concat([doubtful, table.refs.is_in(known.implode()).arg_true().cast(pl.UInt32)]).unique()
         plain = ending.filter(~pl.col("person").is_in(doubtful.implode()))

@@ -26,8 +26,6 @@ from streams.core.timeline import Statement, Statements
 
 SEGMENTS_MAX = 64
 """Combinations of controller and purpose kept a person; a flood of made-up purposes must not fill the memory."""
-
-
 Stretches = tuple[list[int], list[int]]
 """First instants, and what holds from each."""
 
@@ -137,6 +135,8 @@ class History(Statements[Claim]):
 ONES_MAX = 100_000
 STORED_MAX = 200_000
 """Histories kept as objects although columns say the same: those that were asked last, about a kilobyte each."""
+ABSENT_MAX = 50_000
+"""So many persons of whom nothing is known are remembered, not to be looked for again."""
 SLICE = 10_000
 """So many persons are made objects of at once where all are looked at."""
 NOTHING_KNOWN = 0
@@ -152,8 +152,8 @@ class Histories:
     """
 
     __slots__ = (
-        "_by_ref", "_changes", "_filled", "_ids", "_in_force", "_marked", "_ones", "_stored", "claims", "states",
-        "table",
+        "_absent", "_changes", "_filled", "_ids", "_in_force", "_marked", "_ones", "_stored", "claims",
+        "objects", "states", "table",
     )  # fmt: skip
 
     def __init__(self, claims: Claims | Asked | None = None) -> None:
@@ -162,18 +162,19 @@ class Histories:
         self._changes: dict[str, None] = {}
         self._filled = False
         """Whether anybody in the table may have changed."""
-        self._by_ref: dict[str, History] = {}
+        self.objects: dict[str, History] = {}
+        """The persons who are objects."""
         self.table = StatementTable()
         """What is said of persons who are no objects; of the others it may be old."""
         self._marked: set[str] = set()
         """Persons of whom the newest record cannot be read, and who are no objects yet."""
+        self._absent: set[str] = set()
+        """Persons who were looked for in the table and are not there: one alone takes as long as thousands."""
         self._stored = 0
         self._in_force: dict[InForce, int] = {}
         self._ones: dict[tuple[int, str | None, bool], int] = {}
         self.states: list[State] = [State()]
         self._ids: dict[State, int] = {self.states[NOTHING_KNOWN]: NOTHING_KNOWN}
-
-    # -- what comes in ------------------------------------------------------------------------------------------------
 
     def add(self, record: SubjectRecord) -> int | None:
         """Take a record in; a readable record of a person ends an unreadable one.
@@ -188,7 +189,7 @@ class Histories:
         """Take a statement in as `add` does, of a claim that these histories keep."""
         history = self.history(subject_ref)
         if history is None:
-            history = self._by_ref[subject_ref] = History()
+            history = self.objects[subject_ref] = History()
         since = history.change(statement)
         if history.unreadable:
             history.unreadable, since = False, -NEVER
@@ -198,7 +199,7 @@ class Histories:
 
     def put_all(self, rows: pl.DataFrame) -> None:
         """Take many statements in at once, as columns (`STATEMENT_COLUMNS`), where nobody asks what they change."""
-        known = [ref for ref in rows["subject_ref"].unique() if ref in self._by_ref] if self._by_ref else []
+        known = [ref for ref in rows["subject_ref"].unique() if ref in self.objects] if self.objects else []
         if known:
             here = pl.col("subject_ref").is_in(pl.Series(known).implode())
             for ref, *row in rows.filter(here).select(*STATEMENT_COLUMNS).iter_rows():
@@ -207,20 +208,22 @@ class Histories:
         if self._marked:
             self._marked.difference_update(rows["subject_ref"])
         self.table.put(rows)
+        self._absent.clear()
         self._filled = True
 
     def mark_unreadable(self, subject_ref: str) -> None:
         """Remember that the newest record of a person cannot be read."""
-        history = self._by_ref.get(subject_ref)
+        history = self.objects.get(subject_ref)
         if history is None:
             self._marked.add(subject_ref)
+            self._absent.discard(subject_ref)
         else:
             history.unreadable = True
         self._changed(subject_ref, history, asked=bool(self.claims.asked))
 
     def settle(self) -> None:
         """Make columns of what can be said in columns: of all but those whose records conflict or cannot be read."""
-        plain = {ref: each for ref, each in self._by_ref.items() if not (each.unreadable or each.conflicting)}
+        plain = {ref: each for ref, each in self.objects.items() if not (each.unreadable or each.conflicting)}
         numbers = {id(claim): number for number, claim in enumerate(self.claims.made)}
         rows = [
             (ref, each.record_id, each.record_version, numbers[id(each.content)], each.valid_from, each.valid_until)
@@ -230,7 +233,8 @@ class Histories:
         ]
         self.table.put(pl.DataFrame(rows, schema=STATEMENT_COLUMNS, orient="row"))
         self.table.settle()
-        self._by_ref = {ref: each for ref, each in self._by_ref.items() if ref not in plain}
+        self._absent.clear()
+        self.objects = {ref: each for ref, each in self.objects.items() if ref not in plain}
         self._stored = 0
 
     def _changed(self, subject_ref: str, history: History | None, *, asked: bool) -> None:
@@ -240,25 +244,28 @@ class Histories:
         if asked:
             self._changes[subject_ref] = None
 
-    # -- persons as objects -------------------------------------------------------------------------------------------
-
     def history(self, subject_ref: str) -> History | None:
         """The history of one person, if any record is known."""
-        if subject_ref not in self._by_ref and (self.table or self._marked):
+        if subject_ref not in self.objects and (self.table or self._marked):
             self.fetch((subject_ref,))
-        return self._by_ref.get(subject_ref)
+        return self.objects.get(subject_ref)
 
     def fetch(self, refs: Iterable[str | None]) -> None:
         """Make objects of some persons at once; one by one it costs ten times as much."""
         if not (self.table or self._marked):
             return
         wanted = {ref for ref in refs if ref is not None}
-        found = list(self._made(wanted.difference(self._by_ref)))
+        wanted -= self._absent
+        missing = wanted.difference(self.objects)
+        found = list(self._made(missing))
+        if len(self._absent) > ABSENT_MAX:
+            self._absent.clear()
+        self._absent |= missing.difference(ref for ref, _ in found)
         if self._stored + len(found) > STORED_MAX:
-            left = {ref: each for ref, each in self._by_ref.items() if not each.stored or ref in wanted}
-            self._by_ref, self._stored = left, sum(each.stored for each in left.values())
+            left = {ref: each for ref, each in self.objects.items() if not each.stored or ref in wanted}
+            self.objects, self._stored = left, sum(each.stored for each in left.values())
         for ref, history in found:
-            self._by_ref[ref] = history
+            self.objects[ref] = history
             self._stored += history.stored
             if history.unreadable:
                 self._marked.discard(ref)
@@ -288,10 +295,8 @@ class Histories:
 
     def _others(self) -> list[str]:
         """The persons who are no objects."""
-        known = [ref for ref in self.table.refs if ref not in self._by_ref]
+        known = [ref for ref in self.table.refs if ref not in self.objects]
         return known + list(self._marked.difference(known))
-
-    # -- what is asked ------------------------------------------------------------------------------------------------
 
     def states_at(self, asked: Iterable[tuple[str | None, str, str | None, int]]) -> list[int]:
         """For each person, controller, purpose and instant the index into `states` that holds.
@@ -303,7 +308,7 @@ class Histories:
             asked = list(asked)
             self.fetch(subject_ref for subject_ref, _, _, _ in asked)
         found: list[int] = []
-        add, history_of, one_of = found.append, self._by_ref.get, self._ones.get
+        add, history_of, one_of = found.append, self.objects.get, self._ones.get
         for subject_ref, controller_id, purpose_id, instant in asked:
             if subject_ref is None:
                 add(UNNAMED)
@@ -346,8 +351,8 @@ class Histories:
         """The persons with a statement of which the claim is wanted, or of whom nothing can be read."""
         made = [number for number, claim in enumerate(self.claims.made) if wanted(claim)]
         persons = self.table.rows().filter(pl.col("claim").is_in(made))["person"].unique(maintain_order=True)
-        found = dict.fromkeys(ref for ref in self.table.refs.gather(persons) if ref not in self._by_ref)
-        own = self._by_ref.items()
+        found = dict.fromkeys(ref for ref in self.table.refs.gather(persons) if ref not in self.objects)
+        own = self.objects.items()
         found |= dict.fromkeys(ref for ref, each in own if each.unreadable or any(wanted(one.content) for one in each))
         return [*found, *self._marked.difference(found)]
 
@@ -380,20 +385,16 @@ class Histories:
         """The histories of those persons of whom a record speaks, each named once; none is kept."""
         for begin in range(0, len(refs), SLICE):
             some = refs[begin : begin + SLICE]
-            yield from [(ref, self._by_ref[ref]) for ref in some if ref in self._by_ref]
-            yield from self._made([ref for ref in some if ref not in self._by_ref])
+            yield from [(ref, self.objects[ref]) for ref in some if ref in self.objects]
+            yield from self._made([ref for ref in some if ref not in self.objects])
 
     def items(self) -> Iterator[tuple[str, History]]:
         """Every person of whom a record speaks, with their history."""
         return self.each(list(self))
 
-    def objects(self) -> list[str]:
-        """The persons of whom the table may say less than is known."""
-        return list(self._by_ref)
-
     def __iter__(self) -> Iterator[str]:
-        yield from list(self._by_ref)
+        yield from list(self.objects)
         yield from self._others()
 
     def __len__(self) -> int:
-        return len(self._by_ref) + len(self._others())
+        return len(self.objects) + len(self._others())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ from streams.core.claim import Claims
 from streams.core.consent_end import ConsentEnds
 from streams.core.instant import NEVER
 from streams.core.plain_statement import statements
+from streams.core.statement_table import STATEMENT_COLUMNS
 from streams.core.subject_history import Histories, History
 from streams.core.subject_state import State
 
@@ -84,7 +86,7 @@ def test_columns_and_objects_say_the_same(kept: int, found: list[Step], moments:
         assert whole.take_changes() == []
 
 
-def states(histories: Histories, asked: list[tuple[str | None, str, str | None, int]]) -> list[State]:
+def states(histories: Histories, asked: Sequence[tuple[str | None, str, str | None, int]]) -> list[State]:
     return [histories.states[each] for each in histories.states_at(asked)]
 
 
@@ -109,10 +111,10 @@ def test_of_what_columns_say_only_so_many_objects_are_kept(monkeypatch: pytest.M
     refs = [f"s_{number:020}" for number in range(40)]
     rows = [(ref, f"r-{ref}", 1, 0, 0, NEVER) for ref in refs]
     histories.claims.made.append(Claims().of(subject_record("enrolment")))
-    histories.put_all(pl.DataFrame(rows, schema=subject_history.STATEMENT_COLUMNS, orient="row"))
+    histories.put_all(pl.DataFrame(rows, schema=STATEMENT_COLUMNS, orient="row"))
     for ref in refs:
         history = histories.history(ref)
         assert history is not None
         assert len(history) == 1
-        assert len(histories.objects()) <= 5
+        assert len(histories.objects) <= 5
     assert len(histories) == 40
