@@ -41,9 +41,9 @@ from streams.metrics.recorder import Recorder
 
 VOUCH_SECONDS = 0.05
 SUBJECT_KINDS: frozenset[str] = frozenset(get_args(SubjectKind))
-PENDING_MAX = 3
-"""Batches read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory: a batch is
-most of a fetch, some megabytes."""
+PENDING_MAX = 30_000
+"""Records read and not yet applied; beyond it the reader waits, so that a rebuild cannot fill the memory. A worker that
+is warm never has so many: the loop that waits is the one that answers the broker."""
 
 
 class SubjectReader:
@@ -88,7 +88,7 @@ class LiveViews:
         self._registry = new_reader(TopicName.REGISTRY)
         self._registry_warm = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pending: set[Future[None]] = set()
+        self._pending: dict[Future[None], int] = {}
         self._heartbeats: list[tuple[float, FeedRecord]] = []
         self._vouched = -inf
         """Up to when heartbeats that came count already; by the monotonic clock."""
@@ -224,13 +224,13 @@ class LiveViews:
     def _queue(self, work: Callable[[Sequence[LogRecord]], None], records: Sequence[LogRecord]) -> None:
         """Hand a batch to the judging thread; wait for it only when too many are pending."""
         future = self._thread.hand(work, records)
-        self._pending.add(future)
+        self._pending[future] = len(records)
         future.add_done_callback(self._applied)
-        if len(self._pending) > PENDING_MAX:
+        if sum(list(self._pending.values())) > PENDING_MAX:
             future.result()
 
     def _applied(self, future: Future[None]) -> None:
-        self._pending.discard(future)
+        self._pending.pop(future, None)
         if not future.cancelled() and (error := future.exception()) is not None:
             self._on_failure(error)
 
