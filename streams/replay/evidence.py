@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from streams.core.case import SUBJECT_SOURCES, Views
+from streams.core.case import SUBJECT_SOURCES
 from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Claim
 from streams.core.context import Context
 from streams.core.facts import Source
@@ -31,21 +31,25 @@ TEXTS = pl.List(pl.String())
 NOTHING = pl.lit([], dtype=TEXTS)
 
 
-def evidence(whole: pl.DataFrame, verdicts: Verdicts, views: Views) -> tuple[pl.Series, pl.Series]:
+def evidence(
+    whole: pl.DataFrame, verdicts: Verdicts, contexts: Sequence[Context], histories: Histories
+) -> tuple[pl.Series, pl.Series]:
     """For each verdict the records behind it, and what excuses it; both null for one that is undetermined."""
     decided = whole["outcome"] != Outcome.UNDETERMINED.value
     held = whole.select(ASKED).filter(decided)
     place = pl.select(pl.when(decided).then(decided.cum_sum().cast(pl.Int64) - 1)).to_series()
-    deciding = _deciding(held, verdicts.rules, views)
-    excuses = _excuses(held, verdicts, views.contexts.rows)
+    deciding = _deciding(held, verdicts.rules, contexts, histories)
+    excuses = _excuses(held, verdicts, contexts)
     return deciding.gather(place), excuses.gather(place)
 
 
-def _deciding(held: pl.DataFrame, rules: Sequence[Rule], views: Views) -> pl.Series:
+def _deciding(
+    held: pl.DataFrame, rules: Sequence[Rule], contexts: Sequence[Context], histories: Histories
+) -> pl.Series:
     """The ids of the records behind each verdict, sorted."""
     which, firsts = classes(held.select("rule", "context"))
     around = [
-        records_around(rules[rule], views.contexts.rows[context])
+        records_around(rules[rule], contexts[context])
         for rule, context in held.select("rule", "context")[firsts].iter_rows()
     ]
     whole = pl.DataFrame([_lists(BETWEEN.join(sorted(each)) for each in around).gather(which).alias("around")])
@@ -56,7 +60,7 @@ def _deciding(held: pl.DataFrame, rules: Sequence[Rule], views: Views) -> pl.Ser
         return whole["around"]
     numbers = pl.Series([-1], dtype=pl.Int64).new_from_index(0, held.height).scatter(rows, range(len(rows)))
     place = pl.select(pl.when(numbers >= 0).then(numbers)).to_series()
-    for source, found in _about_persons(held[rows], views.histories).items():
+    for source, found in _about_persons(held[rows], histories).items():
         asked = pl.Series(asking[source], dtype=pl.Boolean).gather(held["rule"])
         said = pl.when(asked).then(found.gather(place)).otherwise(NOTHING).fill_null(NOTHING)
         whole = whole.with_columns(said.alias(source.value))

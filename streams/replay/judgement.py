@@ -4,6 +4,8 @@ Rules:
 1. Like cases are judged once (`streams.core.likeness`), by the same judge as live; what it says is given back to rows.
 2. A judgement is a function of the events of the piece and of what is known: pieces may be cut and done in any order.
 3. Only what is not clear costs a row. What is clear is counted.
+4. It has two halves: `judged` asks the views, which grow as they are asked, and `tables_of` only reads what it was
+   given. So one thread may judge a piece while another one makes the tables of the piece before it.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from schemas.registry import SiteRecord
 from streams.core.case import Views
+from streams.core.context import Context
 from streams.core.entry import PARTS, WHY, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.judge import Outcome, Verdicts, first_open, judge
@@ -103,35 +106,51 @@ def _matters(role: Role, sites: set[str]) -> bool:
     return not answers or not role.duty.jurisdictions or not sites.isdisjoint(role.duty.jurisdictions)
 
 
-def judgement(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> dict[str, pl.DataFrame]:
-    """The tables of the events of one kind; `frame` has `recorded_at` and `conflicting` beside the contract's columns.
+class Judged(NamedTuple):
+    """What was said of the events of one kind, before it is told as tables."""
+
+    frame: pl.DataFrame
+    kind: CaseKind
+    likeness: Likeness
+    verdicts: Verdicts
+    around: pl.DataFrame
+    contexts: Sequence[Context]
+    """The contexts into which `around` points; those of the views may be others by the time the tables are made."""
+
+
+def judged(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> Judged:
+    """Judge the events of one kind; `frame` has `recorded_at` and `conflicting` beside the contract's columns.
 
     A conflicting event has two contents in one version: what applies to it is undetermined.
     """
     likeness = alike(frame.drop("conflicting"), kind, bench.views, bench.profiles, bench.rulebook)
+    contexts = bench.views.contexts.rows
     verdicts = judge(likeness.cases, kind, bench.rulebook)
-    around = _around(frame, likeness, bench.views)
-    tables = _entries(frame, likeness, around, kind, bench)
-    counted = _counted(frame, around)
-    said = _said(verdicts, conflicts=frame["conflicting"].any())
+    return Judged(frame, kind, likeness, verdicts, _around(frame, likeness, contexts), contexts)
+
+
+def tables_of(said: Judged, bench: Bench) -> dict[str, pl.DataFrame]:
+    """The tables of what was said."""
+    frame, kind, verdicts = said.frame, said.kind, said.verdicts
+    counted = _counted(frame, said.around)
     return {
-        "verdicts": _verdicts(frame, around, verdicts, said, bench),
+        "verdicts": _verdicts(said, _said(verdicts, conflicts=frame["conflicting"].any()), bench.views),
         "tallies": _tallies(counted, verdicts),
         "coverage": _coverage(counted),
-        "entries": tables,
+        "entries": _entries(said, bench),
         "spots": _spots(counted, verdicts),
         "told": _told(counted, verdicts),
         "withdrawn": _withdrawn(frame, bench.withdrawals) if kind is CaseKind.MATCH else pl.DataFrame(schema=WITHDRAWN),
     }
 
 
-def _around(frame: pl.DataFrame, likeness: Likeness, views: Views) -> pl.DataFrame:
+def _around(frame: pl.DataFrame, likeness: Likeness, contexts: Sequence[Context]) -> pl.DataFrame:
     """For each row its case, its context and whether it is in conflict."""
     return pl.DataFrame(
         {
             "case": likeness.which,
             "context": likeness.contexts,
-            "site": pl.Series([row.facts.get("site_id") for row in views.contexts.rows], dtype=pl.String).gather(
+            "site": pl.Series([row.facts.get("site_id") for row in contexts], dtype=pl.String).gather(
                 likeness.contexts
             ),
             "conflicting": frame["conflicting"],
@@ -188,12 +207,11 @@ def _part(
     )
 
 
-def _verdicts(
-    frame: pl.DataFrame, around: pl.DataFrame, verdicts: Verdicts, said: pl.DataFrame, bench: Bench
-) -> pl.DataFrame:
+def _verdicts(given: Judged, said: pl.DataFrame, views: Views) -> pl.DataFrame:
     """The verdicts that are not clear, in the columns of an answer."""
     if said.is_empty():
         return pl.DataFrame(schema=VERDICTS)
+    frame, around, verdicts = given.frame, given.around, given.verdicts
     rows = around.select("case", "conflicting").with_row_index("row")
     held = rows.filter(pl.col("case").is_in(said["case"].unique().implode()))
     found = held.join(said, on=["case", "conflicting"], how="inner", maintain_order="left_right")
@@ -214,7 +232,7 @@ def _verdicts(
         }
     )
     whole = whole.join(rules, on="rule", how="left", maintain_order="left")
-    deciding, excuses = evidence(whole, verdicts, bench.views)
+    deciding, excuses = evidence(whole, verdicts, given.contexts, views.histories)
     return whole.with_columns(
         deciding.alias("deciding_records"),
         excuses.alias("excused_by"),
@@ -223,7 +241,7 @@ def _verdicts(
         authority_id=pl.lit(None, pl.String),
         window_until=pl.lit(None, VERDICTS["window_until"]),
         bound=pl.lit(None, pl.Int64),
-        boundary=_boundary(whole, verdicts, bench.views),
+        boundary=_boundary(whole, verdicts, views),
     ).select(pl.col(name).cast(dtype) for name, dtype in VERDICTS.items())
 
 
@@ -326,14 +344,13 @@ def _withdrawn(frame: pl.DataFrame, withdrawals: pl.DataFrame) -> pl.DataFrame:
 # -- entries ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(
-    frame: pl.DataFrame, likeness: Likeness, around: pl.DataFrame, kind: CaseKind, bench: Bench
-) -> pl.DataFrame:
+def _entries(said: Judged, bench: Bench) -> pl.DataFrame:
     """The cases that are entered for duties."""
+    kind, likeness = said.kind, said.likeness
     if not any(rule.kind is kind for rule in bench.entering.rules):
         return pl.DataFrame(schema=ENTRIES)
-    verdicts = judge(likeness.cases, kind, bench.entering)
-    placed = frame.with_columns(around["site"].alias(PARTS["site"]))
+    verdicts = judge(likeness.cases, kind, bench.entering, said.verdicts.places)
+    placed = said.frame.with_columns(said.around["site"].alias(PARTS["site"]))
     parts = [pl.DataFrame(schema=ENTRIES)]
     for role, known, rows in entered(placed, verdicts, bench.rulebook.roles, likeness.which):
         marked = rows.with_columns(duty=pl.lit(role.duty.column), role=pl.lit(role.name), known=pl.lit(known))
