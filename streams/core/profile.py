@@ -56,29 +56,40 @@ class Profiles:
         """
         persons = self._persons.find(refs)
         rows = (persons >= 0).arg_true()
-        own = persons.gather(rows)
-        wanted = controllers.gather(rows)
-        rows, own = self._towards(rows, own, wanted)
-        found = self._stretch(own, instants.gather(rows))
+        if len(rows) < len(refs):
+            persons, controllers, instants = (each.gather(rows) for each in (persons, controllers, instants))
+        towards, own = self._towards(persons, controllers)
+        if towards is not None:
+            rows, instants = rows.gather(towards), instants.gather(towards)
+        # Most events come after all that is known of their person: then the last stretch is the one.
+        found = self._last_profile.gather(own)
+        earlier = (self._last_start.gather(own) > instants).arg_true()
+        if len(earlier):
+            held = self._stretch(own.gather(earlier), instants.gather(earlier))
+            found = found.scatter(earlier, self._profile.gather(held))
+        if towards is None and len(rows) == len(refs):
+            return found
         profiles = pl.repeat(NOBODY, len(refs), dtype=pl.UInt32, eager=True)
-        return profiles.scatter(rows, self._profile.gather(found)) if len(rows) else profiles
+        return profiles.scatter(rows, found) if len(rows) else profiles
 
-    def _towards(self, rows: pl.Series, own: pl.Series, wanted: pl.Series) -> tuple[pl.Series, pl.Series]:
-        """The rows of which the person has a history towards the controller, and where it is."""
-        found: list[tuple[pl.Series, pl.Series]] = []
+    def _towards(self, own: pl.Series, wanted: pl.Series) -> tuple[pl.Series | None, pl.Series]:
+        """Which of some persons (None for all) have a history towards the controller, and where each of them is."""
+        here = self._is_towards(own, wanted)
+        if here.all():
+            return None, own
+        rows = pl.int_range(len(own), dtype=pl.UInt32, eager=True)
+        found = [(rows.filter(here), own.filter(here))]
         while len(rows):
-            held = self._controller.gather(own)
-            here = (held == wanted) | (held == ANY_CONTROLLER)
-            if here.all():
-                found.append((rows, own))
-                break
-            found.append((rows.filter(here), own.filter(here)))
             rows, own, wanted = (each.filter(~here) for each in (rows, self._next.gather(own), wanted))
             more = own >= 0
             rows, own, wanted = (each.filter(more) for each in (rows, own, wanted))
-        if not found:
-            return rows, own
+            here = self._is_towards(own, wanted)
+            found.append((rows.filter(here), own.filter(here)))
         return pl.concat([each for each, _ in found]), pl.concat([each for _, each in found])
+
+    def _is_towards(self, own: pl.Series, wanted: pl.Series) -> pl.Series:
+        held = self._controller.gather(own)
+        return (held == wanted) | (held == ANY_CONTROLLER)
 
     def _stretch(self, own: pl.Series, instants: pl.Series) -> pl.Series:
         """The last stretch of each history that has begun, by halving."""
@@ -138,8 +149,10 @@ class Profiles:
         self._controller = held.gather(there).fill_null(ANY_CONTROLLER)
         self._next = place.shift(-1).zip_with(more, none).gather(there).fill_null(-1)
         # Behind them all the one stretch of whoever has none.
-        self._start = pl.concat([said["start"], _series([-NEVER])])
-        self._profile = pl.concat([said["profile"], pl.Series([NOBODY], dtype=pl.UInt32)])
+        self._start = pl.concat([said["start"], _series([-NEVER])], rechunk=True)
+        self._profile = pl.concat([said["profile"], pl.Series([NOBODY], dtype=pl.UInt32)], rechunk=True)
+        last = self._first + self._count - 1
+        self._last_start, self._last_profile = self._start.gather(last), self._profile.gather(last)
 
     def _stretches(self, history: History) -> Iterable[tuple[int, Sequence[int], Sequence[int]]]:
         """By controller the first instants of the stretches of a history, and the profile that holds on each."""
@@ -191,21 +204,29 @@ class _Persons:
         if len(refs):
             self.numbers = self.numbers.scatter(ordered["place"], pl.int_range(len(refs), eager=True))
         buckets = pl.int_range(0, 2**64 // self._shift + 1, dtype=pl.UInt64, eager=True)
-        self._begin = ordered["bucket"].search_sorted(buckets).cast(pl.Int64)
+        self._begin = ordered["bucket"].search_sorted(buckets).cast(pl.UInt32)
+        self._tokens = pl.concat([self.refs, pl.Series([None], dtype=pl.String)], rechunk=True)
+        """With one that is nobody's, so that a bucket behind all of them begins somewhere."""
 
     def find(self, refs: pl.Series) -> pl.Series:
-        """For each token the number of its person; -1 where it is none of a person."""
-        bucket = (refs.hash() // self._shift).cast(pl.Int64)
-        place, end = self._begin.gather(bucket), self._begin.gather(bucket + 1)
-        found = pl.repeat(-1, len(refs), dtype=pl.Int64, eager=True)
-        rows = ((place < end) & refs.is_not_null()).arg_true()
+        """For each token the number of its person; -1 where it is none of a person.
+
+        Nearly all are found at the first look, so that one is made at whole columns; the rest go on from there.
+        """
+        bucket = (refs.hash() // self._shift).cast(pl.UInt32)
+        place = self._begin.gather(bucket)
+        same = (self._tokens.gather(place) == refs).fill_null(value=False)
+        if same.all():
+            return place.cast(pl.Int64)
+        found = place.cast(pl.Int64).zip_with(same, pl.Series([-1], dtype=pl.Int64))
+        rows = (~same & refs.is_not_null()).arg_true()
+        here, end, sought = place.gather(rows) + 1, self._begin.gather(bucket.gather(rows) + 1), refs.gather(rows)
         while len(rows):
-            here = place.gather(rows)
-            same = self.refs.gather(here) == refs.gather(rows)
-            found = found.scatter(rows.filter(same), here.filter(same))
-            left = ~same & (here + 1 < end.gather(rows))
-            rows, here = rows.filter(left), here.filter(left)
-            place = place.scatter(rows, here + 1)
+            left = here < end
+            rows, here, end, sought = (each.filter(left) for each in (rows, here, end, sought))
+            same = self.refs.gather(here) == sought
+            found = found.scatter(rows.filter(same), here.filter(same).cast(pl.Int64))
+            rows, here, end, sought = (each.filter(~same) for each in (rows, here + 1, end, sought))
         return found
 
 

@@ -12,7 +12,7 @@ from settled_world import CONTROLLERS, PEOPLE, PURPOSES, subject_record, text_at
 from streams.core.instant import micros
 from streams.core.life import Lives
 from streams.core.profile import Profiles
-from streams.core.subject_history import Histories
+from streams.core.subject_history import NOTHING_KNOWN, UNNAMED, Histories
 
 
 def histories_of(*records: SubjectRecord) -> Histories:
@@ -38,9 +38,10 @@ def profiled(histories: Histories, asked: list[tuple[str | None, str, str | None
     st.lists(subject_records, max_size=12),
     st.lists(st.sampled_from(PEOPLE), max_size=2),
     st.lists(instants, min_size=1, max_size=3),
+    st.sampled_from([(), ("s_nobody-spoke-of-me-at-all",), (None, "s_nobody-spoke-of-me-at-all")]),
 )
 def test_a_profile_says_what_the_history_says(
-    records: list[SubjectRecord], unreadable: list[str], moments: list[int]
+    records: list[SubjectRecord], unreadable: list[str], moments: list[int], others: tuple[str | None, ...]
 ) -> None:
     histories = histories_of(*records)
     for ref in unreadable:
@@ -48,12 +49,13 @@ def test_a_profile_says_what_the_history_says(
     edges = [micros(each.valid_from) + beside for each in records for beside in (-1, 0, 1)]
     asked = [
         (ref, controller, purpose, at)
-        for ref in (*PEOPLE, "s_nobody-spoke-of-me-at-all")
+        for ref in (*(ref for ref in PEOPLE if others or histories.history(ref)), *others)
         for controller in CONTROLLERS
         for purpose in (*PURPOSES, "another", None)
         for at in (*moments, *edges)
     ]
-    assert profiled(histories, asked) == histories.states_at(asked)
+    said = [NOTHING_KNOWN if state == UNNAMED else state for state in histories.states_at(asked)]
+    assert not asked or profiled(histories, asked) == said
 
 
 def test_of_two_enrolments_of_one_instant_the_record_that_sorts_last_counts() -> None:
