@@ -22,6 +22,7 @@ from streams.core.case import Views
 from streams.core.context import Context
 from streams.core.entry import PARTS, WHY, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
+from streams.core.instant import SECOND
 from streams.core.judge import Outcome, Verdicts, first_open, judge
 from streams.core.likeness import Likeness, alike
 from streams.core.profile import Profiles
@@ -31,6 +32,7 @@ from streams.core.violation import asks_for_consent, at_boundary, violation_ids
 from streams.replay.answer import COVERAGE, TALLIES, VERDICTS
 from streams.replay.evidence import evidence
 
+HOUR = 3_600 * SECOND
 WORDS = [outcome.word for outcome in Outcome]
 NOT_CLEAR = (Outcome.UNDETERMINED, Outcome.EXCUSED, Outcome.VIOLATION)
 ENTRIES: Mapping[str, pl.DataType] = {
@@ -160,17 +162,23 @@ def _around(frame: pl.DataFrame, likeness: Likeness, contexts: Sequence[Context]
 
 def _counted(frame: pl.DataFrame, around: pl.DataFrame) -> pl.DataFrame:
     """How many rows there are of each case, context and hour; a context has one device, site and purpose."""
-    hours = frame["occurred_at"].dt.epoch("us") // 3_600_000_000
+    hours = frame["occurred_at"].dt.epoch("us") // HOUR
     keys = around.select("case", "context", "conflicting").with_columns(hours.alias("hour"))
+    # One number a row instead of four columns: to group by it takes half the time. Cases and contexts are at most as
+    # many as rows, and hours few: their product is far below 2**63.
+    number = pl.lit(0, pl.Int64)
+    for value in (pl.col(name).cast(pl.Int64) for name in keys.columns):
+        number = number * (value.max() - value.min() + 1) + value - value.min()
     counted = (
-        keys.with_row_index("row")
-        .group_by("case", "context", "conflicting", "hour")
+        keys.select(number.alias("number"), pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
+        .group_by("number")
         .agg(n=pl.len().cast(pl.Int64), row=pl.col("row").min())
         .sort("row")
     )
     first = counted["row"]
-    return counted.with_columns(
-        (pl.col("hour") * 3_600_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+    return keys[first].with_columns(
+        counted["n"],
+        (pl.col("hour") * HOUR).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
         *(frame[name].gather(first).alias(name) for name in ("controller_id", "device_id", "purpose_id")),
         around["site"].gather(first).alias("site_id"),
     )

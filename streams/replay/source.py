@@ -19,8 +19,8 @@ from streams.replay.answer import Hole, Source
 
 Given = TypeVar("Given")
 
-PIECE_ROWS = 1_000_000
-"""Events judged at once: enough that like cases are many, few enough that they fit the memory."""
+PIECE_ROWS = 500_000
+"""Events judged at once: enough that like cases are many, few enough that three pieces fit the memory."""
 PLACED = {"partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": pl.Datetime("us", "UTC")}
 """Where and when a row was recorded; null where the source does not tell."""
 REFUSED = {"reason": pl.String(), **PLACED}
