@@ -218,9 +218,10 @@ def test_works_are_done_in_turn_each_behind_the_making_of_the_next() -> None:
 def test_a_work_that_fails_ends_the_turn() -> None:
     def work(number: int) -> None:
         if number == 1:
-            raise OSError
+            message = "the disk is full"
+            raise OSError(message)
 
     given = in_turn((number, partial(work, number)) for number in range(4))
     assert next(given) == 0
-    with pytest.raises(OSError, match=""):
+    with pytest.raises(OSError, match="the disk is full"):
         next(given)
