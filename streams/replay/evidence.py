@@ -26,33 +26,53 @@ from streams.core.violation import excused_by, records_around, sources_of
 
 BETWEEN = "\x00"
 """No identifier of the contracts holds it."""
+AROUND_MAX = 200_000
+"""Rules and contexts of which the records are kept."""
 ASKED = ("controller_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
 TEXTS = pl.List(pl.String())
 NOTHING = pl.lit([], dtype=TEXTS)
 
 
+class Around:
+    """The records that a context lends to what a rule says: the same in every piece, so they are kept."""
+
+    def __init__(self) -> None:
+        self.contexts: Sequence[Context] = ()
+        self._known: dict[tuple[str, int], str] = {}
+
+    def within(self, contexts: Sequence[Context]) -> Around:
+        """The same, of these contexts; what is known of others is forgotten."""
+        if contexts is not self.contexts or len(self._known) > AROUND_MAX:
+            self.contexts = contexts
+            self._known.clear()
+        return self
+
+    def of(self, rule: Rule, context: int) -> str:
+        """The ids of the records around what a rule says in a context, sorted and joined."""
+        known = self._known.get((rule.column, context))
+        if known is None:
+            found = records_around(rule, self.contexts[context])
+            known = self._known[rule.column, context] = BETWEEN.join(sorted(found))
+        return known
+
+
 def evidence(
-    whole: pl.DataFrame, verdicts: Verdicts, contexts: Sequence[Context], histories: Histories
+    whole: pl.DataFrame, verdicts: Verdicts, around: Around, histories: Histories
 ) -> tuple[pl.Series, pl.Series]:
     """For each verdict the records behind it, and what excuses it; both null for one that is undetermined."""
     decided = whole["outcome"] != Outcome.UNDETERMINED.value
     held = whole.select(ASKED).filter(decided)
     place = pl.select(pl.when(decided).then(decided.cum_sum().cast(pl.Int64) - 1)).to_series()
-    deciding = _deciding(held, verdicts.rules, contexts, histories)
-    excuses = _excuses(held, verdicts, contexts)
+    deciding = _deciding(held, verdicts.rules, around, histories)
+    excuses = _excuses(held, verdicts, around.contexts)
     return deciding.gather(place), excuses.gather(place)
 
 
-def _deciding(
-    held: pl.DataFrame, rules: Sequence[Rule], contexts: Sequence[Context], histories: Histories
-) -> pl.Series:
+def _deciding(held: pl.DataFrame, rules: Sequence[Rule], around: Around, histories: Histories) -> pl.Series:
     """The ids of the records behind each verdict, sorted."""
     which, firsts = classes(held.select("rule", "context"))
-    around = [
-        records_around(rules[rule], contexts[context])
-        for rule, context in held.select("rule", "context")[firsts].iter_rows()
-    ]
-    whole = pl.DataFrame([_lists(BETWEEN.join(sorted(each)) for each in around).gather(which).alias("around")])
+    texts = [around.of(rules[rule], context) for rule, context in held.select("rule", "context")[firsts].iter_rows()]
+    whole = pl.DataFrame([_lists(texts).gather(which).alias("around")])
     asking = {source: [source in sources_of(rule) for rule in rules] for source in SUBJECT_SOURCES}
     personal = pl.Series([any(each) for each in zip(*asking.values(), strict=True)], dtype=pl.Boolean)
     rows = personal.gather(held["rule"]).arg_true()

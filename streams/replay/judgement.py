@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from streams.core.rule import DeadlineRule, Role
 from streams.core.rulebook import Rulebook
 from streams.core.violation import asks_for_consent, at_boundary, violation_ids
 from streams.replay.answer import COVERAGE, TALLIES, VERDICTS
-from streams.replay.evidence import evidence
+from streams.replay.evidence import Around, evidence
 
 HOUR = 3_600 * SECOND
 WORDS = [outcome.word for outcome in Outcome]
@@ -76,6 +76,8 @@ class Bench:
     views: Views
     withdrawals: pl.DataFrame
     """The withdrawals known: `number`, `subject_ref`, `controller_id`, `purposes`, `withdrawn_at`."""
+    around: Around = field(default_factory=Around)
+    """What evidence keeps from piece to piece."""
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -136,7 +138,7 @@ def tables_of(said: Judged, bench: Bench) -> dict[str, pl.DataFrame]:
     frame, kind, verdicts = said.frame, said.kind, said.verdicts
     counted = _counted(frame, said.around)
     return {
-        "verdicts": _verdicts(said, _said(verdicts, conflicts=frame["conflicting"].any()), bench.views),
+        "verdicts": _verdicts(said, _said(verdicts, conflicts=frame["conflicting"].any()), bench),
         "tallies": _tallies(counted, verdicts),
         "coverage": _coverage(counted),
         "entries": _entries(said, bench),
@@ -215,7 +217,7 @@ def _part(
     )
 
 
-def _verdicts(given: Judged, said: pl.DataFrame, views: Views) -> pl.DataFrame:
+def _verdicts(given: Judged, said: pl.DataFrame, bench: Bench) -> pl.DataFrame:
     """The verdicts that are not clear, in the columns of an answer."""
     if said.is_empty():
         return pl.DataFrame(schema=VERDICTS)
@@ -240,7 +242,7 @@ def _verdicts(given: Judged, said: pl.DataFrame, views: Views) -> pl.DataFrame:
         }
     )
     whole = whole.join(rules, on="rule", how="left", maintain_order="left")
-    deciding, excuses = evidence(whole, verdicts, given.contexts, views.histories)
+    deciding, excuses = evidence(whole, verdicts, bench.around.within(given.contexts), bench.views.histories)
     return whole.with_columns(
         deciding.alias("deciding_records"),
         excuses.alias("excused_by"),
@@ -249,7 +251,7 @@ def _verdicts(given: Judged, said: pl.DataFrame, views: Views) -> pl.DataFrame:
         authority_id=pl.lit(None, pl.String),
         window_until=pl.lit(None, VERDICTS["window_until"]),
         bound=pl.lit(None, pl.Int64),
-        boundary=_boundary(whole, verdicts, views),
+        boundary=_boundary(whole, verdicts, bench.views),
     ).select(pl.col(name).cast(dtype) for name, dtype in VERDICTS.items())
 
 
