@@ -271,12 +271,16 @@ def _tallies(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
     by = ["case", "conflicting", "day", "controller_id", "site_id", "purpose_id"]
     days = counted.with_columns(pl.col("hour").dt.date().alias("day")).group_by(by).agg(pl.col("n").sum())
     parts = [pl.DataFrame(schema=TALLIES)]
-    for rule in verdicts.rules:
-        outcomes = verdicts.outcomes[rule.column].gather(days["case"])
-        held = pl.when(days["conflicting"] & (outcomes > 0)).then(Outcome.UNDETERMINED.value).otherwise(outcomes)
-        told = days.with_columns(pl.select(held.alias("outcome")).to_series()).filter(pl.col("outcome") > 0)
-        if told.height:
-            summed = told.group_by(*by[2:], "outcome").agg(pl.col("n").sum())
+    everywhere = None if days["conflicting"].any() else days.group_by(by[2:]).agg(pl.col("n").sum())
+    for rule, counts in verdicts.counts().items():
+        told = [outcome for outcome in Outcome if counts[outcome]]
+        if told == [Outcome.NOT_APPLICABLE]:
+            continue
+        if len(told) == 1 and everywhere is not None:  # most rules find nothing in most pieces
+            summed = everywhere.with_columns(outcome=pl.lit(told[0].value, pl.UInt8))
+        else:
+            summed = _summed_outcomes(days, verdicts.outcomes[rule.column], by[2:])
+        if summed.height:
             parts.append(
                 summed.with_columns(
                     rule_id=pl.lit(rule.id),
@@ -285,6 +289,14 @@ def _tallies(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
                 ).select(*TALLIES)
             )
     return summed_up("tallies", parts)
+
+
+def _summed_outcomes(days: pl.DataFrame, outcomes: pl.Series, by: Sequence[str]) -> pl.DataFrame:
+    """How often a rule said what by day and place, of the cases to which it applies."""
+    found = outcomes.gather(days["case"])
+    held = pl.when(days["conflicting"] & (found > 0)).then(Outcome.UNDETERMINED.value).otherwise(found)
+    told = days.with_columns(pl.select(held.alias("outcome")).to_series()).filter(pl.col("outcome") > 0)
+    return told.group_by(*by, "outcome").agg(pl.col("n").sum())
 
 
 def _coverage(counted: pl.DataFrame) -> pl.DataFrame:
