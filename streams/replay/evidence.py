@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from streams.core.case import SUBJECT_SOURCES, Views
+from streams.core.case import SUBJECT_SOURCES
 from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Claim
 from streams.core.context import Context
 from streams.core.facts import Source
@@ -26,29 +26,53 @@ from streams.core.violation import excused_by, records_around, sources_of
 
 BETWEEN = "\x00"
 """No identifier of the contracts holds it."""
+AROUND_MAX = 200_000
+"""Rules and contexts of which the records are kept."""
 ASKED = ("controller_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
 TEXTS = pl.List(pl.String())
 NOTHING = pl.lit([], dtype=TEXTS)
 
 
-def evidence(whole: pl.DataFrame, verdicts: Verdicts, views: Views) -> tuple[pl.Series, pl.Series]:
+class Around:
+    """The records that a context lends to what a rule says: the same in every piece, so they are kept."""
+
+    def __init__(self) -> None:
+        self.contexts: Sequence[Context] = ()
+        self._known: dict[tuple[str, int], str] = {}
+
+    def within(self, contexts: Sequence[Context]) -> Around:
+        """The same, of these contexts; what is known of others is forgotten."""
+        if contexts is not self.contexts or len(self._known) > AROUND_MAX:
+            self.contexts = contexts
+            self._known.clear()
+        return self
+
+    def of(self, rule: Rule, context: int) -> str:
+        """The ids of the records around what a rule says in a context, sorted and joined."""
+        known = self._known.get((rule.column, context))
+        if known is None:
+            found = records_around(rule, self.contexts[context])
+            known = self._known[rule.column, context] = BETWEEN.join(sorted(found))
+        return known
+
+
+def evidence(
+    whole: pl.DataFrame, verdicts: Verdicts, around: Around, histories: Histories
+) -> tuple[pl.Series, pl.Series]:
     """For each verdict the records behind it, and what excuses it; both null for one that is undetermined."""
     decided = whole["outcome"] != Outcome.UNDETERMINED.value
     held = whole.select(ASKED).filter(decided)
     place = pl.select(pl.when(decided).then(decided.cum_sum().cast(pl.Int64) - 1)).to_series()
-    deciding = _deciding(held, verdicts.rules, views)
-    excuses = _excuses(held, verdicts, views.contexts.rows)
+    deciding = _deciding(held, verdicts.rules, around, histories)
+    excuses = _excuses(held, verdicts, around.contexts)
     return deciding.gather(place), excuses.gather(place)
 
 
-def _deciding(held: pl.DataFrame, rules: Sequence[Rule], views: Views) -> pl.Series:
+def _deciding(held: pl.DataFrame, rules: Sequence[Rule], around: Around, histories: Histories) -> pl.Series:
     """The ids of the records behind each verdict, sorted."""
     which, firsts = classes(held.select("rule", "context"))
-    around = [
-        records_around(rules[rule], views.contexts.rows[context])
-        for rule, context in held.select("rule", "context")[firsts].iter_rows()
-    ]
-    whole = pl.DataFrame([_lists(BETWEEN.join(sorted(each)) for each in around).gather(which).alias("around")])
+    texts = [around.of(rules[rule], context) for rule, context in held.select("rule", "context")[firsts].iter_rows()]
+    whole = pl.DataFrame([_lists(texts).gather(which).alias("around")])
     asking = {source: [source in sources_of(rule) for rule in rules] for source in SUBJECT_SOURCES}
     personal = pl.Series([any(each) for each in zip(*asking.values(), strict=True)], dtype=pl.Boolean)
     rows = personal.gather(held["rule"]).arg_true()
@@ -56,7 +80,7 @@ def _deciding(held: pl.DataFrame, rules: Sequence[Rule], views: Views) -> pl.Ser
         return whole["around"]
     numbers = pl.Series([-1], dtype=pl.Int64).new_from_index(0, held.height).scatter(rows, range(len(rows)))
     place = pl.select(pl.when(numbers >= 0).then(numbers)).to_series()
-    for source, found in _about_persons(held[rows], views.histories).items():
+    for source, found in _about_persons(held[rows], histories).items():
         asked = pl.Series(asking[source], dtype=pl.Boolean).gather(held["rule"])
         said = pl.when(asked).then(found.gather(place)).otherwise(NOTHING).fill_null(NOTHING)
         whole = whole.with_columns(said.alias(source.value))

@@ -4,21 +4,25 @@ Rules:
 1. Like cases are judged once (`streams.core.likeness`), by the same judge as live; what it says is given back to rows.
 2. A judgement is a function of the events of the piece and of what is known: pieces may be cut and done in any order.
 3. Only what is not clear costs a row. What is clear is counted.
+4. It has two halves: `judged` asks the views, which grow as they are asked, and `tables_of` only reads what it was
+   given. So one thread may judge a piece while another one makes the tables of the piece before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from schemas.registry import SiteRecord
 from streams.core.case import Views
+from streams.core.context import Context
 from streams.core.entry import PARTS, WHY, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
+from streams.core.instant import SECOND
 from streams.core.judge import Outcome, Verdicts, first_open, judge
 from streams.core.likeness import Likeness, alike
 from streams.core.profile import Profiles
@@ -26,8 +30,9 @@ from streams.core.rule import DeadlineRule, Role
 from streams.core.rulebook import Rulebook
 from streams.core.violation import asks_for_consent, at_boundary, violation_ids
 from streams.replay.answer import COVERAGE, TALLIES, VERDICTS
-from streams.replay.evidence import evidence
+from streams.replay.evidence import Around, evidence
 
+HOUR = 3_600 * SECOND
 WORDS = [outcome.word for outcome in Outcome]
 NOT_CLEAR = (Outcome.UNDETERMINED, Outcome.EXCUSED, Outcome.VIOLATION)
 ENTRIES: Mapping[str, pl.DataType] = {
@@ -71,6 +76,8 @@ class Bench:
     views: Views
     withdrawals: pl.DataFrame
     """The withdrawals known: `number`, `subject_ref`, `controller_id`, `purposes`, `withdrawn_at`."""
+    around: Around = field(default_factory=Around)
+    """What evidence keeps from piece to piece."""
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -103,35 +110,51 @@ def _matters(role: Role, sites: set[str]) -> bool:
     return not answers or not role.duty.jurisdictions or not sites.isdisjoint(role.duty.jurisdictions)
 
 
-def judgement(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> dict[str, pl.DataFrame]:
-    """The tables of the events of one kind; `frame` has `recorded_at` and `conflicting` beside the contract's columns.
+class Judged(NamedTuple):
+    """What was said of the events of one kind, before it is told as tables."""
+
+    frame: pl.DataFrame
+    kind: CaseKind
+    likeness: Likeness
+    verdicts: Verdicts
+    around: pl.DataFrame
+    contexts: Sequence[Context]
+    """The contexts into which `around` points; those of the views may be others by the time the tables are made."""
+
+
+def judged(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> Judged:
+    """Judge the events of one kind; `frame` has `recorded_at` and `conflicting` beside the contract's columns.
 
     A conflicting event has two contents in one version: what applies to it is undetermined.
     """
     likeness = alike(frame.drop("conflicting"), kind, bench.views, bench.profiles, bench.rulebook)
+    contexts = bench.views.contexts.rows
     verdicts = judge(likeness.cases, kind, bench.rulebook)
-    around = _around(frame, likeness, bench.views)
-    tables = _entries(frame, likeness, around, kind, bench)
-    counted = _counted(frame, around)
-    said = _said(verdicts, conflicts=frame["conflicting"].any())
+    return Judged(frame, kind, likeness, verdicts, _around(frame, likeness, contexts), contexts)
+
+
+def tables_of(said: Judged, bench: Bench) -> dict[str, pl.DataFrame]:
+    """The tables of what was said."""
+    frame, kind, verdicts = said.frame, said.kind, said.verdicts
+    counted = _counted(frame, said.around)
     return {
-        "verdicts": _verdicts(frame, around, verdicts, said, bench),
+        "verdicts": _verdicts(said, _said(verdicts, conflicts=frame["conflicting"].any()), bench),
         "tallies": _tallies(counted, verdicts),
         "coverage": _coverage(counted),
-        "entries": tables,
+        "entries": _entries(said, bench),
         "spots": _spots(counted, verdicts),
         "told": _told(counted, verdicts),
         "withdrawn": _withdrawn(frame, bench.withdrawals) if kind is CaseKind.MATCH else pl.DataFrame(schema=WITHDRAWN),
     }
 
 
-def _around(frame: pl.DataFrame, likeness: Likeness, views: Views) -> pl.DataFrame:
+def _around(frame: pl.DataFrame, likeness: Likeness, contexts: Sequence[Context]) -> pl.DataFrame:
     """For each row its case, its context and whether it is in conflict."""
     return pl.DataFrame(
         {
             "case": likeness.which,
             "context": likeness.contexts,
-            "site": pl.Series([row.facts.get("site_id") for row in views.contexts.rows], dtype=pl.String).gather(
+            "site": pl.Series([row.facts.get("site_id") for row in contexts], dtype=pl.String).gather(
                 likeness.contexts
             ),
             "conflicting": frame["conflicting"],
@@ -141,17 +164,23 @@ def _around(frame: pl.DataFrame, likeness: Likeness, views: Views) -> pl.DataFra
 
 def _counted(frame: pl.DataFrame, around: pl.DataFrame) -> pl.DataFrame:
     """How many rows there are of each case, context and hour; a context has one device, site and purpose."""
-    hours = frame["occurred_at"].dt.epoch("us") // 3_600_000_000
+    hours = frame["occurred_at"].dt.epoch("us") // HOUR
     keys = around.select("case", "context", "conflicting").with_columns(hours.alias("hour"))
+    # One number a row instead of four columns: to group by it takes half the time. Cases and contexts are at most as
+    # many as rows, and hours few: their product is far below 2**63.
+    number = pl.lit(0, pl.Int64)
+    for value in (pl.col(name).cast(pl.Int64) for name in keys.columns):
+        number = number * (value.max() - value.min() + 1) + value - value.min()
     counted = (
-        keys.with_row_index("row")
-        .group_by("case", "context", "conflicting", "hour")
+        keys.select(number.alias("number"), pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
+        .group_by("number")
         .agg(n=pl.len().cast(pl.Int64), row=pl.col("row").min())
         .sort("row")
     )
     first = counted["row"]
-    return counted.with_columns(
-        (pl.col("hour") * 3_600_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+    return keys[first].with_columns(
+        counted["n"],
+        (pl.col("hour") * HOUR).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
         *(frame[name].gather(first).alias(name) for name in ("controller_id", "device_id", "purpose_id")),
         around["site"].gather(first).alias("site_id"),
     )
@@ -188,12 +217,11 @@ def _part(
     )
 
 
-def _verdicts(
-    frame: pl.DataFrame, around: pl.DataFrame, verdicts: Verdicts, said: pl.DataFrame, bench: Bench
-) -> pl.DataFrame:
+def _verdicts(given: Judged, said: pl.DataFrame, bench: Bench) -> pl.DataFrame:
     """The verdicts that are not clear, in the columns of an answer."""
     if said.is_empty():
         return pl.DataFrame(schema=VERDICTS)
+    frame, around, verdicts = given.frame, given.around, given.verdicts
     rows = around.select("case", "conflicting").with_row_index("row")
     held = rows.filter(pl.col("case").is_in(said["case"].unique().implode()))
     found = held.join(said, on=["case", "conflicting"], how="inner", maintain_order="left_right")
@@ -214,7 +242,7 @@ def _verdicts(
         }
     )
     whole = whole.join(rules, on="rule", how="left", maintain_order="left")
-    deciding, excuses = evidence(whole, verdicts, bench.views)
+    deciding, excuses = evidence(whole, verdicts, bench.around.within(given.contexts), bench.views.histories)
     return whole.with_columns(
         deciding.alias("deciding_records"),
         excuses.alias("excused_by"),
@@ -243,12 +271,16 @@ def _tallies(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
     by = ["case", "conflicting", "day", "controller_id", "site_id", "purpose_id"]
     days = counted.with_columns(pl.col("hour").dt.date().alias("day")).group_by(by).agg(pl.col("n").sum())
     parts = [pl.DataFrame(schema=TALLIES)]
-    for rule in verdicts.rules:
-        outcomes = verdicts.outcomes[rule.column].gather(days["case"])
-        held = pl.when(days["conflicting"] & (outcomes > 0)).then(Outcome.UNDETERMINED.value).otherwise(outcomes)
-        told = days.with_columns(pl.select(held.alias("outcome")).to_series()).filter(pl.col("outcome") > 0)
-        if told.height:
-            summed = told.group_by(*by[2:], "outcome").agg(pl.col("n").sum())
+    everywhere = None if days["conflicting"].any() else days.group_by(by[2:]).agg(pl.col("n").sum())
+    for rule, counts in verdicts.counts().items():
+        told = [outcome for outcome in Outcome if counts[outcome]]
+        if told == [Outcome.NOT_APPLICABLE]:
+            continue
+        if len(told) == 1 and everywhere is not None:  # most rules find nothing in most pieces
+            summed = everywhere.with_columns(outcome=pl.lit(told[0].value, pl.UInt8))
+        else:
+            summed = _summed_outcomes(days, verdicts.outcomes[rule.column], by[2:])
+        if summed.height:
             parts.append(
                 summed.with_columns(
                     rule_id=pl.lit(rule.id),
@@ -257,6 +289,14 @@ def _tallies(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
                 ).select(*TALLIES)
             )
     return summed_up("tallies", parts)
+
+
+def _summed_outcomes(days: pl.DataFrame, outcomes: pl.Series, by: Sequence[str]) -> pl.DataFrame:
+    """How often a rule said what by day and place, of the cases to which it applies."""
+    found = outcomes.gather(days["case"])
+    held = pl.when(days["conflicting"] & (found > 0)).then(Outcome.UNDETERMINED.value).otherwise(found)
+    told = days.with_columns(pl.select(held.alias("outcome")).to_series()).filter(pl.col("outcome") > 0)
+    return told.group_by(*by, "outcome").agg(pl.col("n").sum())
 
 
 def _coverage(counted: pl.DataFrame) -> pl.DataFrame:
@@ -326,14 +366,13 @@ def _withdrawn(frame: pl.DataFrame, withdrawals: pl.DataFrame) -> pl.DataFrame:
 # -- entries ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(
-    frame: pl.DataFrame, likeness: Likeness, around: pl.DataFrame, kind: CaseKind, bench: Bench
-) -> pl.DataFrame:
+def _entries(said: Judged, bench: Bench) -> pl.DataFrame:
     """The cases that are entered for duties."""
+    kind, likeness = said.kind, said.likeness
     if not any(rule.kind is kind for rule in bench.entering.rules):
         return pl.DataFrame(schema=ENTRIES)
-    verdicts = judge(likeness.cases, kind, bench.entering)
-    placed = frame.with_columns(around["site"].alias(PARTS["site"]))
+    verdicts = judge(likeness.cases, kind, bench.entering, said.verdicts.places)
+    placed = said.frame.with_columns(said.around["site"].alias(PARTS["site"]))
     parts = [pl.DataFrame(schema=ENTRIES)]
     for role, known, rows in entered(placed, verdicts, bench.rulebook.roles, likeness.which):
         marked = rows.with_columns(duty=pl.lit(role.duty.column), role=pl.lit(role.name), known=pl.lit(known))

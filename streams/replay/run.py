@@ -17,6 +17,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ from streams.replay.answer import (
     write_verdicts,
 )
 from streams.replay.judgement import TABLES as PARTS
-from streams.replay.judgement import Bench, judgement, summed_up
+from streams.replay.judgement import Bench, Judged, judged, summed_up, tables_of
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
 from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle
-from streams.replay.source import Events, LogSource, Piece, read_ahead
+from streams.replay.source import Events, LogSource, Piece, in_turn, read_ahead
 from streams.replay.standing import settled
 from streams.replay.telling import told_packs
 from streams.replay.watch import watched
@@ -93,9 +94,9 @@ class Replay:
         records = read_records(self.source, self.question)
         bench = Bench(self.question.rulebook, records.views, withdrawals_before(records, self.question.span[1]))
         names: list[str] = []
-        for piece in read_ahead(self._left(names, progress)):
-            self._judge(piece, bench, pl.DataFrame())
-            progress(piece.rows)
+        pieces = read_ahead(self._left(names, progress))
+        for rows in in_turn((piece.rows, self._judge(piece, bench, pl.DataFrame())) for piece in pieces):
+            progress(rows)
         self._settle_repeats(names, bench)
         answer = self._finish(names, bench, records)
         shutil.rmtree(self._work)
@@ -115,13 +116,15 @@ class Replay:
     def _place(self, name: str) -> Path:
         return self._work / "pieces" / name
 
-    def _judge(self, piece: Piece, bench: Bench, lost: pl.DataFrame) -> None:
-        """Judge a piece, without the rows that are `lost` to other pieces, and leave what it says."""
+    def _judge(self, piece: Piece, bench: Bench, lost: pl.DataFrame) -> Callable[[], None]:
+        """Judge a piece, without the rows that are `lost` to other pieces; whoever calls what it gives leaves what
+        it says.
+        """
         events, counts = self._events(piece, whole=False)
         again = any(repeated(frame) for frame in (events.matches, events.encounters))
         if again or lost.height:
             events, counts = self._events(piece, whole=True)
-        parts: dict[str, list[pl.DataFrame]] = {name: [pl.DataFrame(schema=schema)] for name, schema in PARTS.items()}
+        said: list[Judged] = []
         marks: list[pl.DataFrame] = []
         for frame in (events.matches, events.encounters):
             if frame.is_empty():
@@ -131,10 +134,17 @@ class Replay:
             marks.append(once.frame.select(ids(once.frame), *PLACES, "conflicting"))
             for kind, rows in _by_kind(_without(once.frame, lost, counts)):
                 counts[f"judged {kind}"] += rows.height
-                for name, table in judgement(rows, kind, bench).items():
-                    parts[name].append(table)
-        parts["coverage"].append(_rejected(events.refused))
-        self._leave(piece.name, parts, marks, counts, _seen(events))
+                said.append(judged(rows, kind, bench))
+        refused, seen = _rejected(events.refused), _seen(events)
+
+        def leave() -> None:
+            parts: dict[str, list[pl.DataFrame]] = {name: [pl.DataFrame(schema=each)] for name, each in PARTS.items()}
+            for name, table in chain.from_iterable(tables_of(each, bench).items() for each in said):
+                parts[name].append(table)
+            parts["coverage"].append(refused)
+            self._leave(piece.name, parts, marks, counts, seen)
+
+        return leave
 
     def _events(self, piece: Piece, *, whole: bool) -> tuple[Events, Counter[str]]:
         """The events of a piece that are within the range and were known; the others are counted."""
@@ -219,7 +229,7 @@ class Replay:
         touched = set(changed["piece"])
         for piece in self.source.pieces():
             if piece.name in touched:
-                self._judge(piece, bench, changed.filter(pl.col("piece") == piece.name))
+                self._judge(piece, bench, changed.filter(pl.col("piece") == piece.name))()
 
     def _suspects(self, names: list[str]) -> pl.DataFrame:
         """The places of all events whose hash is in more than one place."""

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import polars as pl
 
 from schemas.topics import TopicName
 from streams.replay.answer import Hole, Source
 
-PIECE_ROWS = 1_000_000
-"""Events judged at once: enough that like cases are many, few enough that they fit the memory."""
+Given = TypeVar("Given")
+
+PIECE_ROWS = 500_000
+"""Events judged at once: enough that like cases are many, few enough that three pieces fit the memory."""
 PLACED = {"partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": pl.Datetime("us", "UTC")}
 """Where and when a row was recorded; null where the source does not tell."""
 REFUSED = {"reason": pl.String(), **PLACED}
@@ -58,6 +60,24 @@ def read_ahead(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 def _begun(piece: Piece, reading: Future[Events]) -> Callable[[bool], Events]:
     return lambda whole: piece.load(whole) if whole else reading.result()
+
+
+def in_turn(works: Iterable[tuple[Given, Callable[[], None]]]) -> Iterator[Given]:
+    """Do some works, each by a second thread while the next one is made; two are held at once.
+
+    What stands beside a work is given when it is done.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="leave") as worker:
+        waiting: tuple[Given, Future[None]] | None = None
+        for beside, work in works:
+            begun = beside, worker.submit(work)
+            if waiting is not None:
+                waiting[1].result()
+                yield waiting[0]
+            waiting = begun
+        if waiting is not None:
+            waiting[1].result()
+            yield waiting[0]
 
 
 class FoundRecord(NamedTuple):

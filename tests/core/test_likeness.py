@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -14,6 +15,7 @@ from pace import examples
 from rule_texts import a_pack, a_rule
 from settled_world import GRID, PEOPLE, a_feed, a_match, a_settled_world, registry_record, text_at, views_of
 from small_world import the_law
+from streams.core import likeness
 from streams.core.case import assemble
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
@@ -35,13 +37,14 @@ def likeness_of(records: list[Any], *events: dict[str, Any], law: Rulebook = THE
 
 
 @WHOLE
-@given(worlds(most=12))
-def test_a_likeness_says_what_every_row_says(world: World) -> None:
+@given(worlds(most=12), st.sampled_from([0, likeness.FEW_ROWS]))
+def test_a_likeness_says_what_every_row_says(world: World, few: int) -> None:
     frame = frame_of(world.messages, MATCH_COLUMNS if world.kind is CaseKind.MATCH else ENCOUNTER_COLUMNS)
     views = views_of(world.records)
     wanted = THE_LAW.facts_of(world.kind)
     rows = assemble(frame, world.kind, views, wanted)
-    found = alike(frame, world.kind, views, Profiles(views.histories), THE_LAW)
+    with patch.object(likeness, "FEW_ROWS", few):
+        found = alike(frame, world.kind, views, Profiles(views.histories), THE_LAW)
     facts = [name for name in rows.columns if name not in frame.columns or name in wanted]
     assert found.cases[found.which].select(facts).equals(rows.select(facts))
     each, one = judge(rows, world.kind, THE_LAW), judge(found.cases, world.kind, THE_LAW)
@@ -124,6 +127,7 @@ def test_persons_who_said_the_same_have_one_state_and_others_another() -> None:
 
 
 def test_rows_of_one_hash_and_other_values_are_not_alike(monkeypatch: Any) -> None:
+    monkeypatch.setattr(likeness, "FEW_ROWS", 0)
     monkeypatch.setattr(pl.Expr, "hash", lambda self, *_: self.is_null().cast(pl.UInt64))
     which, firsts = classes(
         pl.DataFrame(

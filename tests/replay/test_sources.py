@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from streams.replay.answer import Answer, read_answer
 from streams.replay.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from streams.replay.ndjson_source import NdjsonSource
 from streams.replay.parquet_source import ParquetSource
+from streams.replay.source import in_turn
 
 RANGE = ("--from", text_at(-100), "--to", text_at(100))
 LATE = subject_record("consent_given", record_id="late", subject_ref=PEOPLE[1], valid_from=text_at(-1))
@@ -198,3 +200,28 @@ def test_an_interrupted_replay_of_kafka_keeps_the_range_it_began_with(
         there.send(event("later"))
         assert run(*words, **options).code == 1
         assert read_answer(tmp_path / "out").manifest == whole
+
+
+def test_works_are_done_in_turn_each_behind_the_making_of_the_next() -> None:
+    done: list[int] = []
+    made: list[int] = []
+
+    def works() -> Iterator[tuple[int, Callable[[], None]]]:
+        for number in range(4):
+            assert len(made) - len(done) <= 2, "two are held at once"
+            made.append(number)
+            yield number, partial(done.append, number)
+
+    assert list(in_turn(works())) == done == [0, 1, 2, 3]
+
+
+def test_a_work_that_fails_ends_the_turn() -> None:
+    def work(number: int) -> None:
+        if number == 1:
+            message = "the disk is full"
+            raise OSError(message)
+
+    given = in_turn((number, partial(work, number)) for number in range(4))
+    assert next(given) == 0
+    with pytest.raises(OSError, match="the disk is full"):
+        next(given)
