@@ -33,7 +33,7 @@ EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
 BYTES_A_LINE = 400
 """About; for the progress of a file whose lines nobody has counted."""
-PIECE_BYTES = 400_000_000
+PIECE_BYTES = 256_000_000
 """Of a file that is not compressed so much is one piece; what is held of it are its columns, which take a third."""
 PACKED_PIECE_BYTES = 100_000_000
 """The same of a compressed file: its bytes are held until the piece is judged, since nobody can go back in it."""

@@ -41,10 +41,11 @@ from streams.replay.answer import (
 )
 from streams.replay.judgement import TABLES as PARTS
 from streams.replay.judgement import Bench, Judged, judged, summed_up, tables_of
+from streams.replay.ndjson_source import PACKED_PIECE_BYTES, PIECE_BYTES
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
 from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle
-from streams.replay.source import Events, LogSource, Piece, in_turn, read_ahead
+from streams.replay.source import PIECE_ROWS, Events, LogSource, Piece, in_turn, read_ahead
 from streams.replay.standing import settled
 from streams.replay.telling import told_packs
 from streams.replay.watch import watched
@@ -85,8 +86,11 @@ class Replay:
         partial.replace(file)
 
     def _asked(self) -> str:
+        """What two runs must have in common to be one replay: also how the source is cut, or rows would count twice."""
         asked = self.question
-        said = [version("consentinel"), asked.command, asked.rulebook.digest, self.source.told.model_dump()]
+        told = self.source.told.model_dump()
+        cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES]
+        said = [version("consentinel"), asked.command, asked.rulebook.digest, told, cut]
         return json.dumps(said, sort_keys=True)
 
     def run(self, progress: Progress = lambda _: None) -> Answer:
