@@ -23,7 +23,7 @@ class CaseTally(Message):
 
     MINOR: ClassVar[int] = 2
     schema_version: str = "1.2"
-    """Version of the contract; 1.1 added `exception_id` and `reason`, 1.2 `plays` and what follows it."""
+    """Version of the contract; 1.1 added `exception_id` and `reason`, 1.2 `undone` and what follows it."""
     kind: Literal["case"] = "case"
     rule_id: Identifier
     revision: Annotated[int, Field(ge=1)]
@@ -43,8 +43,8 @@ class CaseTally(Message):
     exception_id: Identifier | None = None
     match_event_id: Identifier | None = None
     """The match event that a human review is about."""
-    plays: bool = True
-    """False where the case turned out to play the role no more."""
+    undone: Literal[True] | None = None
+    """There where the case turned out to play the role no more."""
     event_version: Annotated[int, Field(ge=1)] | None = None
     known_until: UtcTime | None = None
     """Up to when the logs of records were read by whoever judged the case."""

@@ -55,7 +55,7 @@ def tallies(entered: Iterable[Entry], log: tuple[str, int], names: TopicNames, p
             authority_id=case.parts.get("authority"),
             exception_id=case.parts.get("exception"),
             match_event_id=case.parts.get("event"),
-            plays=stated.plays,
+            undone=None if stated.plays else True,
             event_version=stated.version,
             known_until=moment_of(stated.known_until),
             origin=f"{topic}/{partition}/{entry.offset}",
@@ -189,7 +189,7 @@ def _stated(message: CaseTally) -> Stated | None:
         return None
     topic, partition, offset = message.origin.rsplit("/", 2)
     origin = Origin(topic, int(partition), int(offset))
-    return Stated(message.event_version, micros(message.known_until), message.plays, origin)
+    return Stated(message.event_version, micros(message.known_until), message.undone is None, origin)
 
 
 REASONS = frozenset(reason.value for reason in Unknown)
