@@ -13,13 +13,13 @@ from typing import Any
 
 from schemas.registry import FilingRecord, RegistryRecord
 from streams.core.claim import Claim
+from streams.core.history import History
 from streams.core.instant import NEVER, micros
 from streams.core.obligation import Happening
 from streams.core.record_facts import own_facts
 from streams.core.registry import Registry
 from streams.core.rule import ALWAYS_HELD
 from streams.core.stored_count import Stay, stays
-from streams.core.subject_history import History
 from streams.core.surroundings import Parts
 from streams.core.timeline import Statement
 

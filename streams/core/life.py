@@ -18,8 +18,8 @@ from operator import attrgetter
 import polars as pl
 
 from streams.core.claim import ENROLLED
+from streams.core.history import History
 from streams.core.instant import NEVER
-from streams.core.subject_history import History
 
 LIFE = ("person", "controller")
 

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from streams.core.history import NOTHING_KNOWN, History, Stretches
 from streams.core.instant import NEVER
 from streams.core.life import Lives, same
-from streams.core.subject_history import NOTHING_KNOWN, Histories, History, Stretches
+from streams.core.subject_history import Histories
 from streams.core.subject_state import Own
 
 Profile = tuple[tuple[str | None, int], ...]

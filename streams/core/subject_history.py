@@ -1,4 +1,4 @@
-"""What is known of each person, as states over time: consent per controller and purpose, age, restriction.
+"""What is known of all persons, as states over time: consent per controller and purpose, age, restriction.
 
 Rules:
 1. A history is a pure fold over subject records, indifferent to their order and to duplicates.
@@ -11,136 +11,27 @@ Rules:
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import polars as pl
 
 from schemas.subject import SubjectRecord
-from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Asked, Claim, Claims
-from streams.core.facts import Unknown
+from streams.core.claim import Asked, Claim, Claims
+from streams.core.history import NOTHING_KNOWN, History
 from streams.core.instant import NEVER, micros
 from streams.core.statement_table import STATEMENT_COLUMNS, Row, StatementTable
-from streams.core.subject_state import InForce, Own, State, in_force, state_in_force, towards_no_purpose
-from streams.core.timeline import Statement, Statements
-
-SEGMENTS_MAX = 64
-"""Combinations of controller and purpose kept a person; a flood of made-up purposes must not fill the memory."""
-Stretches = tuple[list[int], list[int]]
-"""First instants, and what holds from each."""
-
-
-class History(Statements[Claim]):
-    """All statements about one person.
-
-    Most persons made one statement, and there are millions of them: one costs no table of its own.
-    """
-
-    __slots__ = ("_segments", "only", "stored", "unreadable")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unreadable = False
-        self.stored = False
-        """Whether columns say the same, so that it need not be kept."""
-        self.only: Statement[Claim] | None = None
-        """The statement of a person who made one, which is most of them."""
-        self._segments: dict[tuple[str, str | None], Stretches] | None = None
-
-    def changed(self) -> None:
-        """Forget the states computed so far; a record came in."""
-        self.stored = False
-        alone = len(self) == 1 and not self.conflicting and not self.unreadable
-        self.only = next(iter(self)) if alone else None
-        self._segments = None
-
-    def state_at(self, histories: Histories, controller_id: str, purpose_id: str | None, instant: int) -> int:
-        """The interned state at `instant`, of a person who made more than one statement."""
-        if self._segments is None or len(self._segments) >= SEGMENTS_MAX:
-            self._segments = {}
-        segments = self._segments.get((controller_id, purpose_id))
-        if segments is None:
-            segments = self.stretches(histories, controller_id, purpose_id)
-            self._segments[controller_id, purpose_id] = segments
-        starts, states = segments
-        return states[bisect_right(starts, instant) - 1]
-
-    def consent_records(self, controller_id: str, purpose_id: str | None, instant: int) -> list[str]:
-        """The ids of the consents to a purpose that are in force, or of the withdrawals that ended them."""
-        begun = [each for each in self._towards(controller_id) if each.valid_from <= instant]
-        last = max((each.valid_from for each in begun if each.content.withdraws(purpose_id)), default=-NEVER)
-        since = [each for each in begun if each.content.gives(purpose_id) and each.valid_from > last]
-        if since:
-            return [each.record_id for each in since if instant < each.valid_until]
-        return [each.record_id for each in begun if each.valid_from == last and each.content.withdraws(purpose_id)]
-
-    def withdrawn_at(self, controller_id: str, purpose_id: str | None, instant: int) -> int | None:
-        """The latest withdrawal of consent to a purpose up to an instant, in microseconds; None where there is none."""
-        begun = (each for each in self._towards(controller_id) if each.valid_from <= instant)
-        return max((each.valid_from for each in begun if each.content.withdraws(purpose_id)), default=None)
-
-    def consent_ends(self) -> list[int]:
-        """The ends (microseconds) of the consents that have one and were not withdrawn before it, a value a purpose."""
-        found: list[int] = []
-        for each in self:
-            if each.content.kind == GIVEN and each.valid_until != NEVER:
-                own = self._towards(each.content.controller_id)
-                for purpose_id in each.content.purposes:
-                    withdrawn = (other.valid_from for other in own if other.content.withdraws(purpose_id))
-                    if not any(each.valid_from <= at < each.valid_until for at in withdrawn):
-                        found.append(each.valid_until)
-        return found
-
-    def near_consent_edge(self, controller_id: str, instant: int, skew: int) -> bool:
-        """Whether a consent or a withdrawal begins or ends within `skew` microseconds of an instant."""
-        return any(
-            abs(edge - instant) <= skew
-            for each in self._towards(controller_id)
-            if each.content.kind in (GIVEN, WITHDRAWN)
-            for edge in (each.valid_from, each.valid_until)
-        )
-
-    def enrolment_records(self, controller_id: str, instant: int) -> list[str]:
-        """The id of the enrolment that tells the age at an instant."""
-        own = self._towards(controller_id)
-        begun = [each for each in own if each.content.kind == ENROLLED and each.valid_from <= instant]
-        last = max(begun, key=lambda each: (each.valid_from, each.record_id), default=None)
-        return [] if last is None else [last.record_id]
-
-    def restriction_records(self, controller_id: str, instant: int) -> list[str]:
-        """The ids of the restrictions in force."""
-        own = [each for each in self._towards(controller_id) if each.content.kind == RESTRICTED]
-        return [each.record_id for each in own if each.valid_from <= instant < each.valid_until]
-
-    def _towards(self, controller_id: str) -> Own:
-        return [statement for statement in self if statement.content.controller_id == controller_id]
-
-    def stretches(self, histories: Histories, controller_id: str, purpose_id: str | None) -> Stretches:
-        """First instants of the stretches on which one state holds, and the states; not kept."""
-        if self.unreadable:
-            return [-NEVER], [histories.intern(State(why=Unknown.RECORD_UNREADABLE))]
-        if self.conflicting:
-            return [-NEVER], [histories.intern(State(why=Unknown.CONFLICT))]
-        own = self._towards(controller_id)
-        edges = {edge for each in own for edge in (each.valid_from, each.valid_until)}
-        edges.discard(NEVER)
-        starts = sorted(edges)
-        if purpose_id is None:
-            states = [histories.intern(towards_no_purpose(own, start)) for start in starts]
-        else:
-            states = [histories.state_of(in_force(own, purpose_id, start)) for start in starts]
-        return [-NEVER, *starts], [NOTHING_KNOWN, *states]
-
+from streams.core.subject_state import InForce, State, in_force, state_in_force, towards_no_purpose
+from streams.core.timeline import Statement
 
 ONES_MAX = 100_000
 STORED_MAX = 200_000
 """Histories kept as objects although columns say the same: those that were asked last, about a kilobyte each."""
+FEW = 30_000
+"""So many persons are made objects of at once, in less than half a second; no match has to look for them then."""
 ABSENT_MAX = 50_000
 """So many persons of whom nothing is known are remembered, not to be looked for again."""
 SLICE = 10_000
 """So many persons are made objects of at once where all are looked at."""
-NOTHING_KNOWN = 0
-"""The state before the first statement about a person, and of a person nobody spoke of."""
 UNNAMED = -1
 """No state: a case that names nobody."""
 
@@ -152,8 +43,8 @@ class Histories:
     """
 
     __slots__ = (
-        "_absent", "_changes", "_filled", "_ids", "_in_force", "_marked", "_ones", "_stored", "claims",
-        "objects", "states", "table",
+        "_absent", "_changes", "_filled", "_ids", "_in_force", "_marked", "_ones", "_stored", "_whole",
+        "claims", "objects", "states", "table",
     )  # fmt: skip
 
     def __init__(self, claims: Claims | Asked | None = None) -> None:
@@ -171,6 +62,8 @@ class Histories:
         self._absent: set[str] = set()
         """Persons who were looked for in the table and are not there: one alone takes as long as thousands."""
         self._stored = 0
+        self._whole = False
+        """Whether all persons are objects, so that nobody need be looked for in the table."""
         self._in_force: dict[InForce, int] = {}
         self._ones: dict[tuple[int, str | None, bool], int] = {}
         self.states: list[State] = [State()]
@@ -209,7 +102,7 @@ class Histories:
             self._marked.difference_update(rows["subject_ref"])
         self.table.put(rows)
         self._absent.clear()
-        self._filled = True
+        self._filled, self._whole = True, False
 
     def mark_unreadable(self, subject_ref: str) -> None:
         """Remember that the newest record of a person cannot be read."""
@@ -217,6 +110,7 @@ class Histories:
         if history is None:
             self._marked.add(subject_ref)
             self._absent.discard(subject_ref)
+            self._whole = False
         else:
             history.unreadable = True
         self._changed(subject_ref, history, asked=bool(self.claims.asked))
@@ -235,7 +129,13 @@ class Histories:
         self.table.settle()
         self._absent.clear()
         self.objects = {ref: each for ref, each in self.objects.items() if ref not in plain}
-        self._stored = 0
+        self._stored, self._whole = 0, False
+
+    def keep_few(self) -> None:
+        """Make objects of all persons where they are few: nobody waits for the columns of a small estate."""
+        if len(self.table.refs) <= FEW:
+            self.fetch(self._others())
+            self._whole = True
 
     def _changed(self, subject_ref: str, history: History | None, *, asked: bool) -> None:
         if history is not None:
@@ -246,13 +146,13 @@ class Histories:
 
     def history(self, subject_ref: str) -> History | None:
         """The history of one person, if any record is known."""
-        if subject_ref not in self.objects and (self.table or self._marked):
+        if subject_ref not in self.objects and not self._whole:
             self.fetch((subject_ref,))
         return self.objects.get(subject_ref)
 
     def fetch(self, refs: Iterable[str | None]) -> None:
         """Make objects of some persons at once; one by one it costs ten times as much."""
-        if not (self.table or self._marked):
+        if self._whole or not (self.table or self._marked):
             return
         wanted = {ref for ref in refs if ref is not None}
         wanted -= self._absent
@@ -263,6 +163,7 @@ class Histories:
         self._absent |= missing.difference(ref for ref, _ in found)
         if self._stored + len(found) > STORED_MAX:
             left = {ref: each for ref, each in self.objects.items() if not each.stored or ref in wanted}
+            self._whole = False
             self.objects, self._stored = left, sum(each.stored for each in left.values())
         for ref, history in found:
             self.objects[ref] = history
@@ -304,7 +205,7 @@ class Histories:
         NOTHING_KNOWN where no record is known, UNNAMED where nobody is. One loop without a call a row: it is run
         for every event, and calls took more than half of it.
         """
-        if self.table or self._marked:
+        if not self._whole and (self.table or self._marked):
             asked = list(asked)
             self.fetch(subject_ref for subject_ref, _, _, _ in asked)
         found: list[int] = []

@@ -92,6 +92,7 @@ class Persons:
             self._take_each(partition, views, waiting.popleft(), live=False)
             return True
         views.histories.settle()
+        views.histories.keep_few()
         del self._waiting[partition]
         self._ends[partition] = ConsentEnds()
         self._ends[partition].begin(views.histories)

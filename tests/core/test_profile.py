@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from chance_world import instants, subject_records
 from schemas.subject import SubjectRecord
 from settled_world import CONTROLLERS, PEOPLE, PURPOSES, subject_record, text_at, tick
+from streams.core.history import NOTHING_KNOWN
 from streams.core.instant import micros
 from streams.core.life import Lives
 from streams.core.profile import Profiles
-from streams.core.subject_history import NOTHING_KNOWN, UNNAMED, Histories
+from streams.core.subject_history import UNNAMED, Histories
 
 
 def histories_of(*records: SubjectRecord) -> Histories:

@@ -18,17 +18,18 @@ from settled_world import CONTROLLERS, PEOPLE, PURPOSES, subject_record
 from streams.core import subject_history
 from streams.core.claim import Claims
 from streams.core.consent_end import ConsentEnds
+from streams.core.history import History
 from streams.core.instant import NEVER
 from streams.core.plain_statement import statements
 from streams.core.statement_table import STATEMENT_COLUMNS
-from streams.core.subject_history import Histories, History
+from streams.core.subject_history import Histories
 from streams.core.subject_state import State
 
 ASKED = {"enrolment": ("age_band",)}
 Step = tuple[str, list[SubjectRecord] | str]
 some = st.lists(subject_records, max_size=3)
 steps = st.lists(
-    st.tuples(st.sampled_from(["columns", "columns", "objects", "settle", "ask"]), some)
+    st.tuples(st.sampled_from(["columns", "columns", "objects", "settle", "ask", "keep"]), some)
     | st.tuples(st.just("unreadable"), st.sampled_from(PEOPLE)),
     max_size=8,
 )
@@ -52,6 +53,8 @@ def taken(found: list[Step], histories: Histories, *, plain: bool) -> Histories:
                 histories.add(each)
         elif what == "settle" and not plain:
             histories.settle()
+        elif what == "keep" and not plain:
+            histories.keep_few()
         elif not plain:
             histories.states_at([(ref, "zoo", "entry", 0) for ref in PEOPLE])
     return histories

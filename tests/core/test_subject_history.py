@@ -15,8 +15,9 @@ from settled_world import CONTROLLERS, PEOPLE, PURPOSES, subject_record, text_at
 from streams.core import subject_history
 from streams.core.claim import GIVEN, WITHDRAWN
 from streams.core.facts import Unknown
+from streams.core.history import SEGMENTS_MAX
 from streams.core.instant import micros
-from streams.core.subject_history import SEGMENTS_MAX, Histories
+from streams.core.subject_history import Histories
 from streams.core.subject_state import State
 
 ME = PEOPLE[0]
