@@ -314,7 +314,6 @@ class Pipeline:
         views = self._views.of(share.tp.partition)
         assert views is not None, "a share is worked only while its partition is kept"
         for verdicts in opinion.verdicts:
-            recorder.judged(topic, verdicts.cases.height)
             recorder.verdicts(verdicts)
             for spot in self._blind_spots.see(verdicts):
                 log.info("blind_spot", rule=spot.rule_id, device=spot.device_id, fact=spot.fact, supply=spot.supply)
@@ -325,7 +324,6 @@ class Pipeline:
             recorder.since_event(waited, verdicts.cases["event_id"])
             recorder.since_recorded(now - verdicts.cases["recorded_at"] / 1e6)
             self._hear(verdicts.cases)
-        recorder.judged(topic, opinion.duplicates + opinion.in_conflict.total())
         recorder.duplicates(opinion.duplicates)
         recorder.repeats(opinion.repeats)
         for kind, count in opinion.in_conflict.items():
@@ -334,6 +332,9 @@ class Pipeline:
                 recorder.undetermined(rule, Unknown.CONFLICT, count)
         for each in opinion.said:
             recorder.told(each.rule, each.message, first=each.first)
+        # Last: whoever reads that so many were judged reads also what was said of them.
+        judged = sum(verdicts.cases.height for verdicts in opinion.verdicts)
+        recorder.judged(topic, judged + opinion.duplicates + opinion.in_conflict.total())
 
     def gauge(self) -> None:
         """Tell how much is held and remembered now."""
