@@ -58,14 +58,21 @@ class RoleBook:
 
     # -- what is entered first ----------------------------------------------------------------------------------------
 
-    def enter(self, verdicts: Verdicts, places: Places) -> tuple[list[Entry], pl.Series | None]:
-        """The entries of cases that were judged for the first time, and which of them a feed left in doubt."""
+    def enter(
+        self, verdicts: Verdicts, places: Places, only: Collection[int] | None = None
+    ) -> tuple[list[Entry], pl.Series | None]:
+        """The entries of cases as they were judged, and which of them a feed left in doubt.
+
+        `only` gives the numbers of the roles that are asked for, where not all are.
+        """
         if not self._asks(verdicts):
             return [], None
         judged = judge(verdicts.cases, verdicts.kind, self._entering, verdicts.places)
         frame, parts = _placed(judged.cases, places)
         found: list[Entry] = []
         for role, known, rows in playing(frame, judged, self._by_rule):
+            if only is not None and self._number(role) not in only:
+                continue
             kept = needed(rows, role)
             found += self._entries(kept, role, known=known)
             self._remember(kept, parts, role, known=known)
@@ -92,7 +99,8 @@ class RoleBook:
         by_part = rows.select(PART).with_columns(fresh).partition_by(PART, as_dict=True, include_key=False)
         for (number,), own in by_part.items():
             part = parts[number]
-            part.roles = own if part.roles is None else pl.concat([part.roles, own])
+            # What stands in for others may stand there already.
+            part.roles = own if part.roles is None else pl.concat([part.roles, own]).unique(maintain_order=True)
 
     # -- what is said anew --------------------------------------------------------------------------------------------
 
@@ -168,21 +176,8 @@ class RoleBook:
         for part, numbers in lost.items():
             rows = [row for row in range(part.frame.height) if row not in part.gone and row not in part.held]
             for verdicts in judged(part.frame[rows]) if numbers and rows else ():
-                found += self._roles_of(verdicts, [(part, row) for row in rows], numbers)
+                found += self.enter(verdicts, [(part, row) for row in rows], numbers)[0]
         return found
-
-    def _roles_of(
-        self, verdicts: Verdicts, places: Sequence[tuple[Part, int]], numbers: Collection[int]
-    ) -> Iterator[Entry]:
-        if not self._asks(verdicts):
-            return
-        again = judge(verdicts.cases, verdicts.kind, self._entering, verdicts.places)
-        frame, parts = _placed(again.cases, places)
-        for role, known, rows in playing(frame, again, self._by_rule):
-            if self._number(role) in numbers:
-                kept = needed(rows, role)
-                yield from self._entries(kept, role, known=known)
-                self._remember(kept, parts, role, known=known)
 
 
 def _placed(frame: pl.DataFrame, places: Places) -> tuple[pl.DataFrame, list[Part]]:

@@ -6,10 +6,8 @@ import os
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from chance_log import heard_out, logged, logs
+from chance_log import heard_out, logged, told_anyhow
 from pace import examples
 from rule_texts import a_pack, a_rule
 from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at
@@ -23,14 +21,7 @@ SHUFFLES = int(os.environ.get("SHUFFLES", "100"))
 """Over one to four partitions in turn; 1000 take minutes, so only those who ask for them wait."""
 
 
-@given(
-    log=logs(),
-    seed=st.integers(0, 2**32),
-    cuts=st.integers(1, 6),
-    hold=st.sampled_from([0, 5 * SECOND]),
-    partitions=st.integers(1, 4),
-)
-@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
+@told_anyhow(15)
 def test_whatever_the_order_the_batches_the_repeats_and_the_crashes_one_set_of_verdicts_is_left(
     log: list[Logged], seed: int, cuts: int, hold: int, partitions: int
 ) -> None:

@@ -6,12 +6,9 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from chance_log import heard_out, logs
+from chance_log import heard_out, told_anyhow
 from duty_world import NO_CASE
-from pace import examples
 from rule_texts import a_pack, a_rule
 from settled_world import PEOPLE, START, a_feed, a_match, a_settled_world, subject_record, text_at
 from shuffled_log import Court, Logged, finally_owed
@@ -73,14 +70,7 @@ BOOK = load(
 )
 
 
-@given(
-    log=logs(),
-    seed=st.integers(0, 2**32),
-    cuts=st.integers(1, 6),
-    hold=st.sampled_from([0, 5 * SECOND]),
-    partitions=st.integers(1, 4),
-)
-@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
+@told_anyhow(30)
 def test_whatever_the_order_the_batches_the_repeats_and_the_crashes_the_same_is_owed(
     log: list[Logged], seed: int, cuts: int, hold: int, partitions: int
 ) -> None:
@@ -88,7 +78,6 @@ def test_whatever_the_order_the_batches_the_repeats_and_the_crashes_the_same_is_
     court = Court(BOOK, partitions)
     heard_out(court, [*log, *chance.sample(log, len(log) // 2)], chance, cuts=cuts, hold=hold)
     assert court.owed(chance, END) == finally_owed(BOOK, log, END)
-
 
 
 # -- one by one --------------------------------------------------------------------------------------------------------

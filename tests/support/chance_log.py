@@ -7,11 +7,14 @@ Rules:
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chance_world import events, feeds, registry_records, subject_records
+from pace import examples
 from settled_world import START, STEP, a_feed, a_settled_world
 from shuffled_log import Court, Logged
 from streams.core.instant import SECOND, micros
@@ -42,6 +45,23 @@ def logs(draw: st.DrawFn) -> list[Logged]:
             number = each.event_version + draw(st.integers(1, 2)) if other.key != each.key else draw(st.integers(1, 3))
             versions.append(other.model_copy(update=corrected | {"event_version": number}))
     return [logged(each, draw(delays)) for each in (*records, *versions)]
+
+
+def told_anyhow(most: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Hold a law to so many logs, told in any order, batches, holds and partitions."""
+
+    def held(law: Callable[..., None]) -> Callable[..., None]:
+        given_logs = given(
+            log=logs(),
+            seed=st.integers(0, 2**32),
+            cuts=st.integers(1, 6),
+            hold=st.sampled_from([0, 5 * SECOND]),
+            partitions=st.integers(1, 4),
+        )
+        slow = settings(max_examples=examples(most), deadline=None, suppress_health_check=list(HealthCheck))
+        return slow(given_logs(law))
+
+    return held
 
 
 def heard_out(court: Court, log: list[Logged], chance: random.Random, *, cuts: int, hold: int) -> dict[str, bytes]:
