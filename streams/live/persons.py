@@ -92,10 +92,10 @@ class Persons:
             self._take_each(partition, views, waiting.popleft(), live=False)
             return True
         views.histories.settle()
-        views.histories.keep_few()
         del self._waiting[partition]
         self._ends[partition] = ConsentEnds()
         self._ends[partition].begin(views.histories)
+        views.histories.keep_few()  # last: the ends of those who are columns are found in columns
         return False
 
     def of(self, partition: int) -> Views | None:
