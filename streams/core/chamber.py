@@ -279,8 +279,11 @@ class Chamber:
 
     # -- judging ------------------------------------------------------------------------------------------------------
 
-    def _judged(self, frame: pl.DataFrame) -> Iterator[Verdicts]:
-        """The verdicts on each kind of case of a frame; the column `at` of the cases numbers the rows of the frame."""
+    def _judged(self, frame: pl.DataFrame, rulebook: Rulebook | None = None) -> Iterator[Verdicts]:
+        """The verdicts on each kind of case of a frame, of all rules or of some (`rulebook`).
+
+        The column `at` of the cases numbers the rows of the frame.
+        """
         if frame.is_empty():
             return
         frame = frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at"))
@@ -288,7 +291,8 @@ class Chamber:
         for word in kinds:
             kind = CaseKind(word)
             own = frame if len(kinds) == 1 else frame.filter(pl.col("kind") == word)
-            yield judge(assemble(own, kind, self._views, self._rulebook.facts_of(kind)), kind, self._rulebook)
+            cases = assemble(own, kind, self._views, self._rulebook.facts_of(kind))
+            yield judge(cases, kind, rulebook or self._rulebook)
 
     def _first(self, verdicts: Verdicts, places: Places, opinion: Opinion, cause: Cause) -> None:
         """Say what was judged for the first time and is held no longer."""

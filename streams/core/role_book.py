@@ -28,7 +28,7 @@ from streams.core.rulebook import Rulebook
 SCHEMA = {"at": pl.Int64, "role": pl.UInt16, "known": pl.Boolean, "site": pl.String}
 Places = Sequence[tuple[Part, int]] | Part
 """Of which part and row each row of a frame is, or of which part they all are, in its order."""
-Judged = Callable[[pl.DataFrame], Iterator[Verdicts]]
+Judged = Callable[[pl.DataFrame, Rulebook], Iterator[Verdicts]]
 
 
 class PlayedRole(NamedTuple):
@@ -58,16 +58,15 @@ class RoleBook:
 
     # -- what is entered first ----------------------------------------------------------------------------------------
 
-    def enter(
-        self, verdicts: Verdicts, places: Places, only: Collection[int] | None = None
-    ) -> tuple[list[Entry], pl.Series | None]:
-        """The entries of cases as they were judged, and which of them a feed left in doubt.
-
-        `only` gives the numbers of the roles that are asked for, where not all are.
-        """
+    def enter(self, verdicts: Verdicts, places: Places) -> tuple[list[Entry], pl.Series | None]:
+        """The entries of cases that were judged for the first time, and which of them a feed left in doubt."""
         if not self._asks(verdicts):
             return [], None
         judged = judge(verdicts.cases, verdicts.kind, self._entering, verdicts.places)
+        return self._enter(judged, places), left_behind(judged)
+
+    def _enter(self, judged: Verdicts, places: Places, only: Collection[int] | None = None) -> list[Entry]:
+        """The entries of cases that the rules of roles have judged, in all roles or in those of some numbers."""
         frame, parts = _placed(judged.cases, places)
         found: list[Entry] = []
         for role, known, rows in playing(frame, judged, self._by_rule):
@@ -76,7 +75,7 @@ class RoleBook:
             kept = needed(rows, role)
             found += self._entries(kept, role, known=known)
             self._remember(kept, parts, role, known=known)
-        return found, left_behind(judged)
+        return found
 
     def _asks(self, verdicts: Verdicts) -> bool:
         return any(rule.kind is verdicts.kind for rule in self._by_rule)
@@ -175,8 +174,8 @@ class RoleBook:
         found: list[Entry] = []
         for part, numbers in lost.items():
             rows = [row for row in range(part.frame.height) if row not in part.gone and row not in part.held]
-            for verdicts in judged(part.frame[rows]) if numbers and rows else ():
-                found += self.enter(verdicts, [(part, row) for row in rows], numbers)[0]
+            for verdicts in judged(part.frame[rows], self._entering) if numbers and rows else ():
+                found += self._enter(verdicts, [(part, row) for row in rows], numbers)
         return found
 
 
