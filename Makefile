@@ -47,8 +47,8 @@ stack:  ## build the image and start the containers; needs Docker and GRAFANA_AD
 	docker compose --file docker/compose.yaml up --build --detach
 
 # First the coverage gate, over the tests that are about what it measures (a rule's own tests run the core) and with few
-# examples, since tracing is slow. Then all tests with all examples. The drills that kill workers wait half of their
-# time, so they begin, and the rest fills the machine beside them.
+# examples, since tracing is slow. Then all other tests, and of those of the gate the properties with all examples. The
+# drills that kill workers wait half of their time, so they begin, and the rest fills the machine beside them.
 PROCESSES ?= 3
 MEASURED := tests/schemas tests/core tests/law/test_rule_tests.py
 test: setup  ## all tests, with the coverage gate; ARGS="-k timeline" for some of them
@@ -57,7 +57,7 @@ ifdef ARGS
 else
 	@EXAMPLES=0.1 $(BIN)/python -m pytest $(MEASURED) -q -n $(PROCESSES) --cov --cov-report=
 	@$(BIN)/python tests/house/branches.py 95
-	@$(BIN)/python -m pytest -n $(PROCESSES)
+	@$(BIN)/python -m pytest -n $(PROCESSES) $(MEASURED:%=--only-properties %)
 endif
 
 test-fast: setup  ## the tests that need no Apache Kafka and kill nothing

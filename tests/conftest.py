@@ -9,6 +9,8 @@ Rules:
    shares, apart by kind of broker. All share one node of Apache Kafka: who needs it first starts it, and stops it when
    the last one is done.
 5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
+6. `--only-properties PATH`: of the files below a path only the properties run, since the rest, which has no examples to
+   be counted, ran before (`make test` measures coverage with few examples first).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -83,6 +85,11 @@ def broker(request: pytest.FixtureRequest) -> str:
     return address
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take paths of which only the properties are to run."""
+    parser.addoption("--only-properties", action="append", default=[], metavar="PATH", help="run nothing else of PATH")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what asks for Apache Kafka by name, so that `-m "not kafka"` leaves it out."""
@@ -106,9 +113,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileA
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let the quick tests speak first; among several processes let the long ones begin."""
+    _leave_out_what_ran(config, items)
     items.sort(
         key=lambda item: (bool(item.get_closest_marker("kill")), bool(item.get_closest_marker("kafka"))),
         reverse="PYTEST_XDIST_WORKER" in os.environ,
     )
+
+
+def _leave_out_what_ran(config: pytest.Config, items: list[pytest.Item]) -> None:
+    paths = [config.rootpath / path for path in config.getoption("--only-properties")]
+    ran = {
+        item
+        for item in items
+        if not is_hypothesis_test(getattr(item, "obj", None)) and any(item.path.is_relative_to(path) for path in paths)
+    }
+    if ran:
+        config.hook.pytest_deselected(items=[item for item in items if item in ran])
+        items[:] = [item for item in items if item not in ran]

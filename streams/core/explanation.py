@@ -133,6 +133,8 @@ def shown(value: object) -> str:
         return "TRUE" if value else "FALSE"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # thirty days, not 30.0
     if isinstance(value, list | tuple):
         known = ", ".join(str(each) for each in value if each is not None)
         return f"[{known}{' and perhaps more' if None in value else ''}]"

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from rule_texts import a_pack, a_rule
 from small_world import CLEAR, IN_PASSING, UNDETERMINED, VIOLATION, a_world
 from streams.core.condition import Fact
 from streams.core.explanation import Explanation, explain, nodes, shown
 from streams.core.interpreter import interpret
 from streams.core.judge import Outcome, judge_row
+from streams.core.rulebook import load
 
 WORLDS: list[dict[str, Any]] = [
     {},
@@ -96,6 +98,31 @@ def test_the_change_is_one_that_somebody_could_have_made(rule_id: str, world: di
     assert change in of(rule_id, world).change
 
 
+def judged_by(condition: str, **parts: Any) -> Explanation:
+    """What a rule of one's own says of a world, explained."""
+    (rule,) = load([("a.yaml", a_pack(a_rule(condition=condition)))]).rules
+    (row,) = a_world(**parts).verdicts.cases.to_dicts()
+    return explain(rule, row)
+
+
+@pytest.mark.parametrize(
+    ("condition", "parts", "change"),
+    [
+        ("retention_days > 20", {}, ("retention_days = 20",)),
+        ("retention_days >= 20", {}, ("retention_days = 19",)),
+        ("retention_days <> 20", {}, ("retention_days = 20",)),
+        ("retention_days IS NULL", {"purpose": {"retention_days": None}}, ()),
+        ("occurred_at < TIMESTAMP '2026-03-11 00:00:00+00:00'", {}, ("occurred_at = 2026-03-11T00:00:00Z",)),
+        ("occurred_at > TIMESTAMP '2026-03-09 00:00:00+00:00'", {}, ("occurred_at = 2026-03-08T23:59:59.999999Z",)),
+    ],
+)
+def test_numbers_and_instants_are_changed_to_the_nearest_that_is_clear(
+    condition: str, parts: dict[str, Any], change: tuple[str, ...]
+) -> None:
+    found = judged_by(condition, **parts)
+    assert (found.outcome.word, found.change) == (VIOLATION, change)
+
+
 def test_what_is_clear_has_no_change_and_all_its_clauses() -> None:
     found = of("cn2025.art06.consent", {})
     assert (found.outcome.word, found.change) == (CLEAR, ())
@@ -120,6 +147,8 @@ def test_why_a_rule_does_not_apply_is_said_with_what_holds() -> None:
         (True, "TRUE"),
         ("gate", "gate"),
         (3, "3"),
+        (30.0, "30"),
+        (0.5, "0.5"),
         ([], "[]"),
         (["identify", None], "[identify and perhaps more]"),
     ],

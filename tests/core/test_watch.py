@@ -9,7 +9,7 @@ import pytest
 from schemas.registry import DeviceRecord, SiteRecord
 from streams.core.instant import micros
 from streams.core.registry import Registry
-from streams.core.watch import DeviceState, Post, posts, sites, state_of
+from streams.core.watch import DeviceState, Post, posts, promises, sites, state_of
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 NOW = micros(BEGAN + timedelta(days=1))
@@ -62,3 +62,17 @@ def test_a_device_counts_once_for_whom_its_record_in_force_names() -> None:
     registry.add(device("c2", since=BEGAN + timedelta(hours=1)))
     assert [post.controller_id for post in posts(registry, NOW)] == ["c2"]
     assert not list(posts(registry, micros(BEGAN) - 1))
+
+
+def test_each_promise_holds_for_the_stretch_of_its_record_and_for_its_owner() -> None:
+    registry = Registry()
+    hours = [micros(BEGAN + timedelta(hours=hour)) for hour in range(4)]
+    registry.add(device("c1", since=BEGAN + timedelta(hours=1), every=90))
+    registry.add(device("c2", since=BEGAN + timedelta(hours=2)))
+    first, second = Post("c1", "mall", "d1", 90), Post("c2", "mall", "d1", None)
+    assert list(promises(registry, hours[0], hours[3])) == [
+        (first, hours[1], hours[2]),
+        (second, hours[2], hours[3]),
+    ]
+    assert list(promises(registry, hours[1] + 1, hours[2])) == [(first, hours[1] + 1, hours[2])]
+    assert not list(promises(registry, hours[0], hours[1]))
