@@ -84,6 +84,10 @@ def test_a_worker_imports_nothing_that_only_files_and_replays_need() -> None:
     assert {each for each in loaded if each.startswith(OF_OTHERS)} == OF_THE_COMMAND_LINE
 
 
+def test_a_rulebook_is_loaded_without_the_holidays_of_any_country() -> None:
+    assert "holidays.countries" not in loaded_by("from streams.packs import rulebook; rulebook()")
+
+
 # -- simulate and judge -----------------------------------------------------------------------------------------------
 
 
