@@ -28,6 +28,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.biometric import (
@@ -135,9 +136,8 @@ Identifiers = Annotated[tuple[Identifier, ...], Field(strict=False, max_length=L
 class Message(BaseModel):
     """A message of a contract; `MINOR` is the newest minor version of major 1 that this code knows."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    # Built when first used: a process needs few of the contracts, and each start would pay for all.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     MAJOR: ClassVar[int] = 1
     MINOR: ClassVar[int] = 0
@@ -216,8 +216,13 @@ class Contract(Generic[T]):
     """One or several kinds of message behind one door: `read` turns bytes into exactly one of them or says why not."""
 
     def __init__(self, shape: Any, *, bytes_max: int = MESSAGE_BYTES_MAX) -> None:
-        self._adapter: TypeAdapter[T] = TypeAdapter(shape)
+        self._shape = shape
         self._bytes_max = bytes_max
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        """What validates, made for the first message."""
+        return TypeAdapter(self._shape)
 
     def read(self, raw: bytes) -> T:
         """The message that `raw` holds, or a `ContractError`."""
@@ -234,9 +239,9 @@ class Contract(Generic[T]):
         """Whether bytes that were refused must not be stored with the refusal: too many, or perhaps biometric."""
         return len(raw) > self._bytes_max or bytes_look_biometric(raw, self._names)
 
-    def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema (2020-12) of the contract, for producers."""
-        return self._adapter.json_schema(mode="validation")
+    def json_schema(self, generator: type[GenerateJsonSchema] = GenerateJsonSchema) -> dict[str, Any]:
+        """The JSON Schema (2020-12) of the contract; what is published is described, by a generator that can."""
+        return self._adapter.json_schema(mode="validation", schema_generator=generator)
 
     @cached_property
     def _names(self) -> frozenset[str]:

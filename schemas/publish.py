@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from schemas.described import DescribedJsonSchema
 from schemas.topics import TOPICS
 
 BASE = "urn:consentinel:schema:"
@@ -22,7 +23,7 @@ def documents() -> Mapping[str, str]:
             schema = {
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
                 "$id": f"{BASE}{topic.name}:1.0",
-                **topic.contract.json_schema(),
+                **topic.contract.json_schema(DescribedJsonSchema),
             }
             found[f"{topic.name}.json"] = json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     return found

@@ -20,25 +20,11 @@ from schemas.notification import NOTIFICATION
 from schemas.registry import REGISTRY
 from schemas.subject import SUBJECT
 from schemas.tally import TALLY
+from schemas.topic_name import TopicName as TopicName  # noqa: PLC0414 -- the catalogue is asked for its names too
 from schemas.verdict import OBLIGATION, RECEIPT, REJECTION, VIOLATION
 
 ORIGIN = "consentinel-origin"
 """Header of a forwarded event: `topic/partition/offset` of where it was found."""
-
-
-class TopicName(StrEnum):
-    """The topics, by their bare names."""
-
-    MATCHES = "matches"
-    ENCOUNTERS = "encounters"
-    SUBJECTS = "subjects"
-    REGISTRY = "registry"
-    VIOLATIONS = "violations"
-    OBLIGATIONS = "obligations"
-    TALLIES = "tallies"
-    RECEIPTS = "receipts"
-    REJECTIONS = "rejections"
-    NOTIFICATIONS = "notifications"
 
 
 DAY_MS = 24 * 3600 * 1000

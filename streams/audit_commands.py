@@ -3,6 +3,7 @@
 Rules:
 1. Nothing is written to a topic, unless a command is told to in so many words.
 2. Exit code 1 means findings: offsets that are lost, answers that differ.
+3. What a command needs is imported where it runs, for these modules are read at every start of the command line.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from schemas.topics import TopicName
+from schemas.topic_name import TopicName
 from streams.errors import ConfigurationError
-from streams.screen import CLEAN, FINDINGS, progress, say, show
-from streams.settings import load_settings
+from streams.screen import CLEAN, FINDINGS, say, show
 
 HOLES_SHOWN = 20
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
@@ -42,8 +42,10 @@ def archive(
 ) -> None:
     """Move a range of the logs to Parquet, each offset once; go on where a killed run was; exit code 1 with holes."""
     from streams.live.log_reader import LogReader
+    from streams.progress import progress
     from streams.replay.archive import fill, opened, summary
     from streams.replay.log_range import Asked, offsets_in, ranges_of
+    from streams.settings import load_settings
 
     if offsets is not None and (since or until):
         raise ConfigurationError("expected --offsets, or --from and --to")
@@ -120,6 +122,7 @@ def reconcile(
     from streams.replay.reconciliation import check_whole
     from streams.replay.reconciliation import reconcile as corrections_of
     from streams.replay.violation_log import write_violations
+    from streams.settings import load_settings
 
     said = read_answer(answer)
     check_whole(said)

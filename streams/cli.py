@@ -3,7 +3,7 @@
 Rules:
 1. Results go to stdout, everything said about them to stderr, so that `--json` is only JSON; `streams.screen` has both,
    and what each exit code means.
-2. A command imports its room when it runs: `--help` must not wait for Faust.
+2. What a command needs is imported where it runs: `--help` must not wait for Faust, nor a worker for what replays.
 """
 
 from __future__ import annotations
@@ -17,29 +17,24 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
 
 import typer
 from rich.table import Table
 from typer.exceptions import TyperException
 
 from dashboards.command import app as dashboards
-from schemas.topics import TopicName
 from streams import audit_commands
-from streams.core.blind_spot import BlindSpots
-from streams.core.instant import micros
-from streams.core.rulebook import Rulebook, as_of
 from streams.errors import ConsentinelError, InputError, Place, RulebookError
-from streams.ingest.gateway import Gateway, Problem, Tally, ingest
-from streams.ingest.mapping import Recogniser, load_mapping
-from streams.ingest.native import native_lines
-from streams.ingest.sink import KafkaSink, NdjsonSink
-from streams.ingest.vault import Vault, VaultKey, native_ids
-from streams.packs import rulebook
+from streams.ingest.recogniser import Recogniser
 from streams.replay import command as replay_command
 from streams.rule_commands import rules
 from streams.screen import CLEAN, FINDINGS, INPUT_ERROR, RULE_ERROR, say, say_bad_lines, show
-from streams.settings import load_settings
+
+if TYPE_CHECKING:
+    from streams.core.blind_spot import BlindSpots
+    from streams.core.rulebook import Rulebook
+    from streams.ingest.gateway import Gateway, Problem, Tally
 
 BLIND_SPOTS_SHOWN = 20
 
@@ -89,6 +84,7 @@ def about(
 def worker() -> None:
     """Judge match events from the broker of the settings (environment: CONSENTINEL_*) until told to stop."""
     from streams.live.worker import run_worker  # Faust patches the process; only the worker wants that
+    from streams.settings import load_settings
 
     raise typer.Exit(run_worker(load_settings()))
 
@@ -97,6 +93,7 @@ def worker() -> None:
 def alerts() -> None:
     """Tell Alertmanagers and webhooks of the settings what is on the log of violations, until told to stop."""
     from streams.live.alerts import run_alerts
+    from streams.settings import load_settings
 
     raise typer.Exit(run_alerts(load_settings()))
 
@@ -134,6 +131,7 @@ def simulate(
 def topics_create() -> None:
     """Create the topics that are missing; existing ones are never changed."""
     from streams.live.topic_admin import create
+    from streams.settings import load_settings
 
     made = create(load_settings())
     for name in made:
@@ -144,7 +142,9 @@ def topics_create() -> None:
 @topics.command("check")
 def topics_check() -> None:
     """Compare the broker's topics with the catalogue; exit code 1 where something is wrong."""
+    from schemas.topic_name import TopicName
     from streams.live.topic_admin import check
+    from streams.settings import load_settings
 
     problems = check(load_settings())
     for problem in problems:
@@ -169,6 +169,7 @@ def judge(
     ] = False,
 ) -> None:
     """Judge files without a broker, by the same core as the worker; exit code 1 where a violation stands."""
+    from streams.core.instant import micros
     from streams.replay.offline import Offline
 
     book = _law_of(packs, rules_as_of)
@@ -194,6 +195,10 @@ def judge(
 
 def _law_of(packs: list[Path] | None, day: datetime | None) -> Rulebook:
     """The rulebook of the packs, or of what of them was in force on a day."""
+    from streams.core.instant import micros
+    from streams.core.rulebook import as_of
+    from streams.packs import rulebook
+
     book = rulebook(packs or [])
     return book if day is None else as_of(book, micros(day.replace(hour=12, tzinfo=UTC)))
 
@@ -253,6 +258,10 @@ def ingest_command(
     out: Annotated[str, typer.Option(help="`kafka`, or a file for NDJSON, or - for standard output.")] = "-",
 ) -> None:
     """Turn a recogniser's output into match events; exit code 3 where a line could not be used."""
+    from streams.ingest.gateway import Gateway
+    from streams.ingest.mapping import load_mapping
+    from streams.ingest.vault import Vault, VaultKey
+
     gateway_mapping = load_mapping(mapping, source)
     with Vault(vault_file, VaultKey.from_file(key)) as opened:
         gateway = Gateway(source, gateway_mapping, opened.resolve)
@@ -266,6 +275,12 @@ def ingest_command(
 
 
 def _ingest(gateway: Gateway, file: str, out: str) -> Tally:
+    from schemas.topic_name import TopicName
+    from streams.ingest.gateway import ingest
+    from streams.ingest.native import native_lines
+    from streams.ingest.sink import KafkaSink, NdjsonSink
+    from streams.settings import load_settings
+
     def report(problem: Problem) -> None:
         say(str(problem))
 
@@ -309,12 +324,16 @@ NativeId = Annotated[str, typer.Argument(help="The recogniser's own id of a pers
 
 def _native_ids(native_id: str) -> list[str]:
     """The ids meant; from standard input they leave no trace in the shell's history."""
+    from streams.ingest.vault import native_ids
+
     return list(native_ids(sys.stdin.buffer, name="stdin")) if native_id == "-" else [native_id]
 
 
 @vault.command("link")
 def vault_link(native_id: NativeId, controller: Controller, vault_file: VaultFile, key: KeyFile) -> None:
     """Give a person a random token, or print the one there is; makes vault and key where there are none."""
+    from streams.ingest.vault import Vault, VaultKey
+
     secret = VaultKey.from_file(key) if key.exists() else VaultKey.create(key)
     with Vault.create(vault_file, secret) as opened:
         for each in _native_ids(native_id):
@@ -324,6 +343,8 @@ def vault_link(native_id: NativeId, controller: Controller, vault_file: VaultFil
 @vault.command("unlink")
 def vault_unlink(native_id: NativeId, controller: Controller, vault_file: VaultFile, key: KeyFile) -> None:
     """Forget a person for ever; exit code 1 where there was none to forget."""
+    from streams.ingest.vault import Vault, VaultKey
+
     with Vault(vault_file, VaultKey.from_file(key)) as opened:
         gone = [opened.unlink(controller, each) for each in _native_ids(native_id)]
     say(f"{sum(gone)} unlinked")
@@ -333,6 +354,8 @@ def vault_unlink(native_id: NativeId, controller: Controller, vault_file: VaultF
 @vault.command("count")
 def vault_count(controller: Controller, vault_file: VaultFile, key: KeyFile) -> None:
     """Print how many persons of a controller are linked."""
+    from streams.ingest.vault import Vault, VaultKey
+
     with Vault(vault_file, VaultKey.from_file(key)) as opened:
         print(opened.count(controller))
 

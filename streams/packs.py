@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from schemas.described import DescribedJsonSchema
 from streams.core.document import fit, read_document
 from streams.core.pack import PackShape
 from streams.core.rulebook import Rulebook, load
@@ -50,7 +51,8 @@ def lock_file(paths: Sequence[Path]) -> Path:
 def pack_schema() -> str:
     """The JSON Schema of a rule pack, sorted, with a newline at its end."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:consentinel:schema:rule-pack:1.0"}
-    return json.dumps(head | PackShape.model_json_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    shape = PackShape.model_json_schema(schema_generator=DescribedJsonSchema)
+    return json.dumps(head | shape, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_text(file: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 Rules:
 1. Every command takes packs as files, and our own where none is given.
 2. `rules diff` ends with 1 where the new rules catch less: that is the dangerous direction.
+3. What a command needs is imported where it runs, for these modules are read at every start of the command line.
 """
 
 from __future__ import annotations
@@ -17,11 +18,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from streams.core.rule_lock import broken, from_text, lock_of, to_text, unlocked
-from streams.core.rule_test import count, failures
 from streams.errors import InputError
-from streams.packs import lock_file, pack_schema, rulebook, write_text
-from streams.rule_page import pages, section
 from streams.screen import CLEAN, FINDINGS, INPUT_ERROR, say, say_bad_lines, show
 
 rules = typer.Typer(help="The rule packs.", no_args_is_help=True)
@@ -31,6 +28,8 @@ Files = Annotated[list[Path] | None, typer.Argument(help="Rule packs; those of t
 @rules.command("list")
 def rules_list(files: Files = None) -> None:
     """List every rule with its level, its standing and its citation."""
+    from streams.packs import rulebook
+
     book = rulebook(files or [])
     table = Table("rule", "level", "standing", "citation", box=None)
     for rule in book.written():
@@ -43,6 +42,8 @@ def rules_list(files: Files = None) -> None:
 @rules.command("check")
 def rules_check(files: Files = None) -> None:
     """Load rule packs and name every problem by file and line; exit code 2 where there is one."""
+    from streams.packs import rulebook
+
     book = rulebook(files or [])
     print(f"{len(book.every())} rules in {len(book.packs)} packs are in order, rulebook {book.digest[:12]}")
 
@@ -53,6 +54,9 @@ def rules_test(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run the tests inside the rules; exit code 1 where one fails or a rule lacks a shape of case."""
+    from streams.core.rule_test import count, failures
+    from streams.packs import rulebook
+
     book = rulebook(files or [])
     failed = list(failures(book.written()))
     said = {"rules": len(book.written()), "cases": count(book.written()), "failed": len(failed)}
@@ -68,6 +72,9 @@ def rules_show(
     files: Files = None,
 ) -> None:
     """Show what a rule says, every revision of it: law, dates, condition, limits and cases."""
+    from streams.packs import rulebook
+    from streams.rule_page import section
+
     rules_of = rulebook(files or []).written()
     found = [rule for rule in rules_of if rule.id == rule_id]
     if not found:
@@ -83,6 +90,9 @@ def rules_lock(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 where it is not in step.")] = False,
 ) -> None:
     """Lock the fingerprint of each new revision; exit code 1 where a locked one says something else now."""
+    from streams.core.rule_lock import broken, from_text, lock_of, to_text, unlocked
+    from streams.packs import lock_file, rulebook, write_text
+
     rules_of = rulebook(files or []).written()
     file = lock or lock_file(files or [])
     held = from_text(file.read_text("utf-8"), str(file)) if file.exists() else {}
@@ -101,6 +111,9 @@ def rules_docs(
     files: Files = None,
 ) -> None:
     """Write a page a pack, and an index."""
+    from streams.packs import rulebook, write_text
+    from streams.rule_page import pages
+
     written = pages(rulebook(files or []))
     for name, text in written.items():
         write_text(out / name, text)
@@ -110,6 +123,8 @@ def rules_docs(
 @rules.command("schema")
 def rules_schema() -> None:
     """Print the JSON Schema of rule packs, by which editors complete and check them."""
+    from streams.packs import pack_schema
+
     print(pack_schema(), end="")
 
 
@@ -127,6 +142,7 @@ def rules_diff(
 ) -> None:
     """Judge the same files by two rulebooks and tell the difference; exit code 1 where less is caught."""
     from streams.metrics.replay_metric import write
+    from streams.packs import rulebook
     from streams.replay.rule_diff import diff
     from streams.replay.rule_diff_page import as_object, page
 

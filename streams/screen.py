@@ -9,13 +9,10 @@ Rules:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 CLEAN, FINDINGS, RULE_ERROR, INPUT_ERROR = 0, 1, 2, 3
 FAILED = 70
@@ -39,27 +36,6 @@ def show(table: Table) -> None:
         text.print(table)
     for line in captured.get().splitlines():
         print(line.rstrip())
-
-
-class _Rate(ProgressColumn):
-    """How many of a unit a second."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self._unit = unit
-
-    def render(self, task: Task) -> Text:
-        """The rate since the beginning; nothing before the first is done."""
-        return Text("" if task.speed is None else f"{task.speed:,.0f} {self._unit}/s".replace(",", " "))
-
-
-@contextmanager
-def progress(what: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on the screen with the rate and the time left; nothing where standard error is a file."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def say_bad_lines(bad_lines: Sequence[object]) -> None:

@@ -74,9 +74,7 @@ Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 class Settings(BaseSettings):
     """What a worker, the administration of topics and the tools are told; each field is `CONSENTINEL_<FIELD>`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     broker: Brokers = ("127.0.0.1:9092",)
     """Addresses of the cluster, `host:port`, several by comma."""

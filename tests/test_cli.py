@@ -63,6 +63,31 @@ def test_a_slip_of_the_hand_is_answered_on_one_line_with_code_3(run: Run, line: 
     assert len(ended.err.splitlines()) == 1
 
 
+HEAVY = {"aiohttp", "faust", "holidays", "kafka", "numpy", "polars", "pydantic", "sqlglot", "yaml"}
+OF_OTHERS = ("streams.replay.", "streams.ingest.", "streams.simulator.")
+OF_THE_COMMAND_LINE = {"streams.replay.command", "streams.replay.suppression", "streams.ingest.recogniser"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh process holds after a statement."""
+    command = [sys.executable, "-c", f"{statement}; import sys; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_command_line_imports_a_room_only_for_a_command_that_needs_it() -> None:
+    every_command = "from streams.cli import app; from typer.main import get_command; get_command(app)"
+    assert loaded_by(every_command) & HEAVY == set()
+
+
+def test_a_worker_imports_nothing_that_only_files_and_replays_need() -> None:
+    loaded = loaded_by("import streams.cli, streams.live.worker")
+    assert {each for each in loaded if each.startswith(OF_OTHERS)} == OF_THE_COMMAND_LINE
+
+
+def test_a_rulebook_is_loaded_without_the_holidays_of_any_country() -> None:
+    assert "holidays.countries" not in loaded_by("from streams.packs import rulebook; rulebook()")
+
+
 # -- simulate and judge -----------------------------------------------------------------------------------------------
 
 

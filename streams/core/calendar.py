@@ -19,6 +19,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import holidays
+from holidays.registry import EntityLoader
 
 from streams.core.instant import SECOND, micros, moment_of
 
@@ -73,6 +74,9 @@ class WorkingDays:
 
 def known(place: str) -> bool:
     """Whether there are working days of a place."""
+    if "-" not in place:
+        # To make the days of one country the library imports all of them: that waits for the first deadline.
+        return place in EntityLoader.get_country_codes()
     try:
         _days(place)
     except NotImplementedError:

@@ -23,6 +23,7 @@ from yaml.resolver import Resolver
 from streams.errors import Place, RulebookError, RulebookErrors
 
 PLAIN_TAGS = frozenset({yaml.SafeLoader.DEFAULT_MAPPING_TAG, yaml.SafeLoader.DEFAULT_SEQUENCE_TAG})
+TEXT_TAG = yaml.SafeLoader.DEFAULT_SCALAR_TAG
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Path = tuple[Hashable, ...]
@@ -115,6 +116,8 @@ def _construct(
 
 def _value(loader: Loader, node: yaml.Node, problems: list[RulebookError], file: str) -> Any:
     """The plain value of a node; one that looks like a date or a number and is none becomes a problem."""
+    if node.tag == TEXT_TAG and isinstance(node, yaml.ScalarNode):
+        return node.value  # as the constructor says, which goes a long way for each of ten thousand texts
     try:
         return loader.construct_object(node, deep=True)
     except ValueError:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
-from sqlglot import Expr, exp, parse_one
+from sqlglot import Expr, exp
 from sqlglot.errors import ParseError
 
 from streams.core.canonical import to_sql
@@ -51,7 +51,7 @@ from streams.core.condition import (
     pattern_parts,
     type_of,
 )
-from streams.core.lexicon import check_words, line_place
+from streams.core.lexicon import DIALECT, line_place, words_of
 from streams.core.literal import clip, read_interval, read_number, read_time
 from streams.errors import Place
 
@@ -99,9 +99,11 @@ def parse(text: str, facts: Mapping[str, FactType], *, place: Place) -> Conditio
 
     `place` is where the text begins; raises ConditionError, whose line counts on from there.
     """
-    check_words(text, facts, place=place)
+    words = words_of(text, facts, place=place)
     try:
-        tree = parse_one(text, dialect="postgres")
+        tree = next(iter(DIALECT.parser().parse(words, text)), None)
+        if tree is None:
+            raise ParseError("no expression")  # noqa: TRY301 -- as the parser says all else
         reader = _Reader(facts, place)
         root = reader.boolean(tree, "a condition")
     except ParseError as problem:

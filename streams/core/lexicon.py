@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -20,6 +20,8 @@ from sqlglot.errors import TokenError
 from streams.core.condition import DEPTH_LIMIT, TEXT_LIMIT, ConditionError
 from streams.errors import Place
 
+DIALECT: Final = Postgres()
+"""What a condition is written in, as far as its words are allowed."""
 FUNCTIONS: Final = frozenset({"coalesce", "cardinality", "any"})
 """What may stand before a parenthesis as a name."""
 
@@ -80,22 +82,22 @@ _INSTEAD: Final[Mapping[str, str]] = {
 }
 
 
-def check_words(text: str, facts: Iterable[str], *, place: Place) -> None:
-    """Pass a text whose every word belongs to the language, or raise ConditionError with its line."""
+def words_of(text: str, facts: Collection[str], *, place: Place) -> list[Token]:
+    """The words of a text, each of which belongs to the language; else raises ConditionError with the word's line."""
     if len(text) > TEXT_LIMIT:
         raise ConditionError(f"expected at most {TEXT_LIMIT} characters, got {len(text)}", place=place)
     try:
-        tokens = Postgres().tokenize(text)
+        tokens: list[Token] = DIALECT.tokenize(text)
     except TokenError as problem:
         raise ConditionError("a quotation mark or a comment is not closed", place=place) from problem
     if not tokens:
         raise ConditionError("expected a condition, got none", place=place)
-    names = tuple(facts)
     for at in range(len(tokens)):
-        problem_found = _problem(tokens, at, names) or _unlinked(tokens, at)
+        problem_found = _problem(tokens, at, facts) or _unlinked(tokens, at)
         if problem_found is not None:
             raise ConditionError(problem_found, place=line_place(place, tokens[at].line))
     _check_nesting(tokens, place)
+    return tokens
 
 
 def line_place(place: Place, line: int | None) -> Place:
@@ -103,7 +105,7 @@ def line_place(place: Place, line: int | None) -> Place:
     return place if place.line is None or line is None else Place(place.file, place.line + line - 1)
 
 
-def _problem(tokens: Sequence[Token], at: int, facts: Sequence[str]) -> str | None:
+def _problem(tokens: Sequence[Token], at: int, facts: Collection[str]) -> str | None:
     """What is wrong with one word beside its neighbours, or None."""
     token = tokens[at]
     before = tuple(one.token_type for one in tokens[max(at - 2, 0) : at])
@@ -158,7 +160,7 @@ def _misplaced(kind: TokenType, before: tuple[TokenType, ...], word: str) -> str
     return None
 
 
-def _unknown_word(token: Token, facts: Sequence[str]) -> str:
+def _unknown_word(token: Token, facts: Collection[str]) -> str:
     kind, word = token.token_type, token.text.lower()
     if kind is _T.IDENTIFIER:
         return f'a fact is written without quotes, a text in single ones; got "{token.text}"'

@@ -40,7 +40,7 @@ Prose = Annotated[str, Field(min_length=3, max_length=4_000)]
 class Shape(BaseModel):
     """A mapping of a pack: frozen, and closed to keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class InForce(Shape):

@@ -18,9 +18,10 @@ from typing import Any
 
 from schemas.match import MatchEvent
 from streams.ingest import frigate, rekognition
-from streams.ingest.mapping import DeviceMapping, Recogniser
+from streams.ingest.mapping import DeviceMapping
 from streams.ingest.native import Flaw, parse
 from streams.ingest.probe import Probe, Skip
+from streams.ingest.recogniser import Recogniser
 from streams.ingest.sink import Sink
 
 Resolve = Callable[[str, str], str | None]

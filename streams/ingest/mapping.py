@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,21 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.contract import Identifier
 from schemas.vocabulary import Attribute, Operation, StorageLocation, Timing
 from streams.errors import ConfigurationError, Place
+from streams.ingest.recogniser import Recogniser
 
 MAPPING_BYTES_MAX = 4 * 1024 * 1024
 NATIVE_NAME_MAX = 512
-
-
-class Recogniser(StrEnum):
-    """The systems whose formats the gateway reads."""
-
-    REKOGNITION = "rekognition"
-    FRIGATE = "frigate"
-
-    @property
-    def scale(self) -> int:
-        """The best score there is: Rekognition counts similarity from 0 to 100, Frigate from 0 to 1."""
-        return 100 if self is Recogniser.REKOGNITION else 1
 
 
 class MappingError(ConfigurationError):

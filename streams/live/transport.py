@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, ClassVar, cast
 
 import faust
@@ -46,6 +46,16 @@ class RunApp(faust.App):
     def __init__(self, app_id: str, *, runs: RunSettings, **options: Any) -> None:
         self.runs = runs
         super().__init__(app_id, **options)
+
+    def take_runs(self, topic: Any, taker: Callable[[Any], Awaitable[None]]) -> None:
+        """Make the agent that takes the runs of a topic.
+
+        As `agent` makes it, but for what finds agents in modules: that looks for the file of every module there is.
+        """
+        make: Any = self.conf.Agent
+        made = make(taker, app=self, channel=topic, on_error=self._on_agent_error, use_reply_headers=True)
+        self.agents[made.name] = made
+        self.topics.beacon.add(made)
 
 
 def run_topic(app: RunApp, *names: str) -> Any:

@@ -87,7 +87,7 @@ class WorkerApp(RunApp):
     _listening_since: float | None = None
     """Since when this worker hears everything that comes, in seconds since 1970."""
 
-    def __init__(self, settings: Settings, rulebook: Rulebook, partitions: int) -> None:
+    def __init__(self, settings: Settings, rulebook: Rulebook, partitions: int, recorder: Recorder) -> None:
         self.settings = settings
         self.names = TopicNames(settings.prefix)
         super().__init__(
@@ -109,7 +109,7 @@ class WorkerApp(RunApp):
             broker_max_poll_records=settings.max_poll_records,
             consumer_max_fetch_size=FETCH_BYTES,
         )
-        self.recorder = new_recorder(rulebook)
+        self.recorder = recorder
         self.thread = JudgingThread()
         self.views = LiveViews(
             new_reader=lambda name: LogReader(self.names[name], brokers=settings.broker),
@@ -333,9 +333,9 @@ class WorkerProcess(faust.Worker):
         faulthandler.dump_traceback(file=STDERR, all_threads=True)
 
 
-def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerApp:
+def new_app(settings: Settings, rulebook: Rulebook, partitions: int, recorder: Recorder) -> WorkerApp:
     """The app with its agent and its signals connected."""
-    app = WorkerApp(settings, rulebook, partitions)
+    app = WorkerApp(settings, rulebook, partitions, recorder)
     source = run_topic(app, *(app.names[name] for name in SOURCES))
 
     @app.on_partitions_assigned.connect
@@ -348,7 +348,6 @@ def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerAp
         if app.pipeline is not None:
             await app.pipeline.revoked(arguments[0])
 
-    @app.agent(source)
     async def judge(stream: Any) -> None:
         async for run in stream:
             assert app.pipeline is not None
@@ -357,6 +356,7 @@ def new_app(settings: Settings, rulebook: Rulebook, partitions: int) -> WorkerAp
             except Exception as error:  # noqa: BLE001 - what leaves an agent is an event lost
                 fail(error)
 
+    app.take_runs(source, judge)
     return app
 
 
@@ -368,7 +368,8 @@ def run_worker(settings: Settings) -> int:
     for line in settings.describe():
         log.info("settings", says=line)
     log.info("rulebook", digest=rulebook.digest[:12], rules=len(rulebook.rules), packs=list(rulebook.packs))
-    app = new_app(settings, rulebook, partitions_of_broker(settings, new_recorder(rulebook)))
+    recorder = new_recorder(rulebook)
+    app = new_app(settings, rulebook, partitions_of_broker(settings, recorder), recorder)
     worker = WorkerProcess(app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True)
     worker.spinner = None  # It would draw on the standard output, which a log shipper reads line by line.
     try:

@@ -8,6 +8,7 @@ Rules:
 4. How far an event may lie beyond its append time, and how far clocks may differ, are the settings of the workers,
    `CONSENTINEL_FUTURE_SECONDS` and `CONSENTINEL_SKEW_SECONDS`; where one is not the default, the command that the
    answer names says it.
+5. What the command needs is imported where it runs, for this module is read at every start of the command line.
 """
 
 from __future__ import annotations
@@ -16,22 +17,19 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
 import typer
 from rich.table import Table
 
-from streams.packs import rulebook, titles
-from streams.replay.answer import Answer
-from streams.replay.comparison import LIVE
-from streams.replay.parquet_source import ParquetSource
-from streams.replay.question import Known, Question, as_of, known_at
-from streams.replay.run import Replay
-from streams.replay.source import LogSource
 from streams.replay.suppression import CELL_SIZE
-from streams.screen import CLEAN, FINDINGS, progress, say, show
-from streams.settings import Settings, load_settings
+from streams.screen import CLEAN, FINDINGS, say, show
+
+if TYPE_CHECKING:
+    from streams.replay.answer import Answer
+    from streams.replay.question import Question
+    from streams.replay.source import LogSource
+    from streams.settings import Settings
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
 NDJSON = ("*.ndjson", "*.ndjson.gz", "*.ndjson.zst")
@@ -59,6 +57,12 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     cell_size: Annotated[int, typer.Option(min=1, help="Counts below it are not shown in the report.")] = CELL_SIZE,
 ) -> None:
     """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
+    from streams.packs import rulebook, titles
+    from streams.progress import progress
+    from streams.replay.question import Known, Question, as_of, known_at
+    from streams.replay.run import Replay
+    from streams.settings import load_settings
+
     book, settings = rulebook(packs or []), load_settings()
     day = None if rules_as_of is None else rules_as_of.date()
     question = Question(
@@ -83,6 +87,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 def _audited(answer: Answer, old: str | None, report: Path | None, cell_size: int) -> None:
     """The difference and the report, where they are asked for."""
     from streams.replay.audit import compared, write_report_of
+    from streams.replay.comparison import LIVE
     from streams.replay.comparison_page import page
 
     if old is not None:
@@ -118,7 +123,7 @@ def _command(
 def _tolerance(settings: Settings) -> str:
     """What the environment said of clocks, where it was not the default: the answer depends on it."""
     said = {name: getattr(settings, name) for name in ("future_seconds", "skew_seconds")}
-    other = {name: value for name, value in said.items() if value != Settings.model_fields[name].default}
+    other = {name: value for name, value in said.items() if value != type(settings).model_fields[name].default}
     return "".join(f"CONSENTINEL_{name.upper()}={value:g} " for name, value in other.items())
 
 
@@ -129,6 +134,7 @@ def _text(moment: datetime) -> str:
 def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> LogSource:
     if name == "kafka":
         from streams.replay.kafka_source import KafkaSource
+        from streams.settings import load_settings
 
         return KafkaSource(load_settings(), question, out.with_name(f"{out.name}.{LOG}"), allow_holes=allow_holes)
     folder = Path(name)
@@ -136,11 +142,15 @@ def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> L
         from streams.replay.ndjson_source import NdjsonSource
 
         return NdjsonSource(folder)
+    from streams.replay.parquet_source import ParquetSource
+
     return ParquetSource(name, allow_holes=allow_holes, since=question.recorded_since)
 
 
 def _told(answer: Answer) -> int:
     """Say what came out; the exit code."""
+    import polars as pl
+
     table = Table("rule", "standing", "violation", "excused", "undetermined", box=None)
     for column in table.columns[2:]:
         column.justify = "right"

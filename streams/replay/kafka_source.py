@@ -8,13 +8,13 @@ from pathlib import Path
 
 from schemas.topics import TopicName
 from streams.live.log_reader import LogReader
+from streams.progress import progress
 from streams.replay.answer import Hole, Source
 from streams.replay.archive import fill, opened
 from streams.replay.log_range import Asked, ranges_of
 from streams.replay.parquet_source import ParquetSource
 from streams.replay.question import Question
 from streams.replay.source import FoundRecord, Piece
-from streams.screen import progress
 from streams.settings import Settings
 
 TOPICS = (TopicName.MATCHES, TopicName.ENCOUNTERS, TopicName.SUBJECTS, TopicName.REGISTRY)

@@ -12,7 +12,8 @@ import pytest
 from schemas.contract import time_text
 from schemas.match import MatchEvent
 from streams.ingest.gateway import Gateway, Problem
-from streams.ingest.mapping import DeviceMapping, Recogniser, load_mapping
+from streams.ingest.mapping import DeviceMapping, load_mapping
+from streams.ingest.recogniser import Recogniser
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LINES = (FIXTURES / "frigate.ndjson").read_bytes().splitlines()

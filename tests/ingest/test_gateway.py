@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pace import examples
 from schemas.match import MATCH, MatchEvent
 from streams.ingest.gateway import Gateway, Problem, ProblemKind, Tally, ingest
-from streams.ingest.mapping import DeviceMapping, Recogniser, load_mapping, unmapped_device_id
+from streams.ingest.mapping import DeviceMapping, load_mapping, unmapped_device_id
+from streams.ingest.recogniser import Recogniser
 from streams.ingest.sink import NdjsonSink
 from streams.ingest.vault import Vault, VaultKey
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from streams.errors import ConfigurationError
-from streams.ingest.mapping import MappingError, Recogniser, load_mapping, read_mapping
+from streams.ingest.mapping import MappingError, load_mapping, read_mapping
+from streams.ingest.recogniser import Recogniser
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HEAD = b"controller_id: acme\nsystem_id: sys\nthreshold: 80\n"

@@ -13,8 +13,9 @@ import pytest
 from schemas.contract import time_text
 from schemas.match import MatchEvent
 from streams.ingest.gateway import Gateway, Problem, ProblemKind
-from streams.ingest.mapping import Recogniser, load_mapping
+from streams.ingest.mapping import load_mapping
 from streams.ingest.probe import CANDIDATES_MAX
+from streams.ingest.recogniser import Recogniser
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LINES = (FIXTURES / "rekognition.ndjson").read_bytes().splitlines()
