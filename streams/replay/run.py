@@ -42,7 +42,7 @@ from streams.replay.answer import (
 from streams.replay.judgement import TABLES as PARTS
 from streams.replay.judgement import Bench, Judged, judged, summed_up, tables_of
 from streams.replay.marks import suspects, write_marks
-from streams.replay.ndjson_source import PACKED_PIECE_BYTES, PIECE_BYTES
+from streams.replay.ndjson_source import BLOCK_BYTES, PACKED_PIECE_BYTES, PIECE_BYTES
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
 from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle
@@ -88,7 +88,7 @@ class Replay:
         """What two runs must have in common to be one replay: also how the source is cut, or rows would count twice."""
         asked = self.question
         told = self.source.told.model_dump()
-        cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES]
+        cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES, BLOCK_BYTES]
         said = [version("consentinel"), asked.command, asked.rulebook.digest, told, cut]
         return json.dumps(said, sort_keys=True)
 
