@@ -4,7 +4,7 @@ Rules:
 1. Imports and rulebooks are hundreds of thousands of objects that stay. With Python's own threshold of 700 the
    collector looks through them again and again, which is a tenth of the processor time of every start.
 2. A replay gives the columns of a piece back and asks for as many again a second later. Polars' allocator would give
-   their pages to the kernel meanwhile, and to get them back, zeroed, is a sixth of the processor time of a replay. It
+   their pages to the kernel meanwhile, and to get them back, zeroed, is a seventh of the processor time of a replay. It
    reads its settings when it is loaded, so they are set before anything imports Polars.
 """
 
