@@ -291,7 +291,9 @@ class Histories:
 
     def items(self) -> Iterator[tuple[str, History]]:
         """Every person of whom a record speaks, with their history."""
-        return self.each(list(self))
+        others = self._others()
+        yield from list(self.objects.items())
+        yield from self.each(others)
 
     def __iter__(self) -> Iterator[str]:
         yield from list(self.objects)

@@ -97,19 +97,6 @@ def asks_for_consent(rule: Rule) -> bool:
     return any(FACTS[name].source is Source.CONSENT for name in rule.facts)
 
 
-def at_boundary(frame: pl.DataFrame, views: Views) -> pl.Series:
-    """Which of some matches lie within the clocks' skew of an edge of their person's consent; null elsewhere.
-
-    `frame` has the columns `subject_ref`, `controller_id` and `occurred_at`.
-    """
-    about = frame.select("subject_ref", "controller_id", pl.col("occurred_at").dt.epoch("us"))
-    near: dict[tuple[str | None, str, int], bool] = {}
-    for key in about.unique().iter_rows():
-        history = None if key[0] is None else views.histories.history(key[0])
-        near[key] = history is not None and history.near_consent_edge(key[1], key[2], views.skew)
-    return pl.Series("boundary", [near[key] or None for key in about.iter_rows()], dtype=pl.Boolean)
-
-
 def excused_by(rule: Rule, row: Mapping[str, Any], context: Context) -> tuple[str, ...]:
     """The names of the rule's exceptions that hold, and the exception records that cover the case."""
     named = [each.name for each in rule.excuses if interpret(each.condition.root, row) is True]

@@ -1,7 +1,7 @@
-"""The evidence of verdicts: the records on which each rests and what excuses it, by columns.
+"""The evidence of verdicts: the records on which each rests, what excuses it, and whether a consent ends nearby.
 
 Rules:
-1. It says of many verdicts at once what `records_behind` and `excused_by` say of one; the tests hold them together.
+1. It says of many verdicts at once, by columns, what `streams.core.violation` says of one; tests hold them together.
 2. What the context says is worked out once a rule and context. The statements about the persons in question are laid
    out as a table, and what stood at each event is found in it by columns.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import polars as pl
 
-from streams.core.case import SUBJECT_SOURCES
+from streams.core.case import SUBJECT_SOURCES, Views
 from streams.core.claim import ENROLLED, GIVEN, RESTRICTED, WITHDRAWN, Claim
 from streams.core.context import Context
 from streams.core.facts import Source
@@ -22,7 +23,7 @@ from streams.core.judge import Outcome, Verdicts
 from streams.core.likeness import classes
 from streams.core.rule import Rule
 from streams.core.subject_history import Histories
-from streams.core.violation import excused_by, records_around, sources_of
+from streams.core.violation import asks_for_consent, excused_by, records_around, sources_of
 
 BETWEEN = "\x00"
 """No identifier of the contracts holds it."""
@@ -56,20 +57,29 @@ class Around:
         return known
 
 
-def evidence(
-    whole: pl.DataFrame, verdicts: Verdicts, around: Around, histories: Histories
-) -> tuple[pl.Series, pl.Series]:
-    """For each verdict the records behind it, and what excuses it; both null for one that is undetermined."""
+class Evidence(NamedTuple):
+    """What verdicts rest on, a row each; null for one that is undetermined."""
+
+    deciding: pl.Series
+    """The ids of the records behind each verdict, sorted."""
+    excuses: pl.Series
+    """What excuses it."""
+    boundary: pl.Series
+    """True of a breach, by a rule that asks for consent, within the clocks' skew of the edge of one; else null."""
+
+
+def evidence(whole: pl.DataFrame, verdicts: Verdicts, around: Around, views: Views) -> Evidence:
+    """The evidence of verdicts; `whole` has the columns `ASKED`, `around` is of the contexts of these verdicts."""
     decided = whole["outcome"] != Outcome.UNDETERMINED.value
     held = whole.select(ASKED).filter(decided)
     place = pl.select(pl.when(decided).then(decided.cum_sum().cast(pl.Int64) - 1)).to_series()
-    deciding = _deciding(held, verdicts.rules, around, histories)
+    deciding, boundary = _deciding(held, verdicts.rules, around, views)
     excuses = _excuses(held, verdicts, around.contexts)
-    return deciding.gather(place), excuses.gather(place)
+    return Evidence(*(each.gather(place) for each in (deciding, excuses, boundary)))
 
 
-def _deciding(held: pl.DataFrame, rules: Sequence[Rule], around: Around, histories: Histories) -> pl.Series:
-    """The ids of the records behind each verdict, sorted."""
+def _deciding(held: pl.DataFrame, rules: Sequence[Rule], around: Around, views: Views) -> tuple[pl.Series, pl.Series]:
+    """The ids of the records behind each verdict, sorted; and which verdicts are at a boundary."""
     which, firsts = classes(held.select("rule", "context"))
     texts = [around.of(rules[rule], context) for rule, context in held.select("rule", "context")[firsts].iter_rows()]
     whole = pl.DataFrame([_lists(texts).gather(which).alias("around")])
@@ -77,26 +87,34 @@ def _deciding(held: pl.DataFrame, rules: Sequence[Rule], around: Around, histori
     personal = pl.Series([any(each) for each in zip(*asking.values(), strict=True)], dtype=pl.Boolean)
     rows = personal.gather(held["rule"]).arg_true()
     if not len(rows):
-        return whole["around"]
+        return whole["around"], pl.repeat(None, held.height, dtype=pl.Boolean, eager=True)
     numbers = pl.Series([-1], dtype=pl.Int64).new_from_index(0, held.height).scatter(rows, range(len(rows)))
     place = pl.select(pl.when(numbers >= 0).then(numbers)).to_series()
-    for source, found in _about_persons(held[rows], histories).items():
+    personal_records, near = _about_persons(held[rows], views)
+    for source, found in personal_records.items():
         asked = pl.Series(asking[source], dtype=pl.Boolean).gather(held["rule"])
         said = pl.when(asked).then(found.gather(place)).otherwise(NOTHING).fill_null(NOTHING)
         whole = whole.with_columns(said.alias(source.value))
     # Not by `list.sort`, which takes fifteen times as long.
-    return whole.select(pl.concat_list(pl.all()).list.eval(pl.element().unique().sort())).to_series()
+    deciding = whole.select(pl.concat_list(pl.all()).list.eval(pl.element().unique().sort())).to_series()
+    consenting = pl.Series([asks_for_consent(rule) for rule in rules], dtype=pl.Boolean).gather(held["rule"])
+    breach = held["outcome"].is_in([Outcome.VIOLATION.value, Outcome.EXCUSED.value])
+    boundary = pl.select(pl.when(near.gather(place) & consenting & breach).then(True)).to_series()
+    return deciding, boundary
 
 
-def _about_persons(held: pl.DataFrame, histories: Histories) -> Mapping[Source, pl.Series]:
-    """By source, for each row the ids of the records about its person; null where there are none."""
+def _about_persons(held: pl.DataFrame, views: Views) -> tuple[Mapping[Source, pl.Series], pl.Series]:
+    """By source, for each row the ids of the records about its person, null where there are none; and which rows are
+    within the clocks' skew of an edge of their person's consent.
+    """
     asked = held.select("subject_ref", "controller_id", "purpose_id", instant=pl.col("occurred_at").dt.epoch("us"))
     which, firsts = classes(asked)
     distinct = asked[firsts].with_row_index("event")
     persons = distinct["subject_ref"].drop_nulls().unique().to_list()
-    stood = distinct.join(_statements(persons, histories), on=["subject_ref", "controller_id"]).filter(
-        pl.col("valid_from") <= pl.col("instant")
-    )
+    told = distinct.join(_statements(persons, views.histories), on=["subject_ref", "controller_id"])
+    edges = [_near(edge, views) for edge in ("valid_from", "valid_until")]
+    near = told.filter(pl.col("kind").is_in([GIVEN, WITHDRAWN]) & pl.any_horizontal(edges))
+    stood = told.filter(pl.col("valid_from") <= pl.col("instant"))
     found = {
         Source.CONSENT: _consents(stood),
         Source.ENROLMENT: stood.filter(pl.col("kind") == ENROLLED)
@@ -104,7 +122,13 @@ def _about_persons(held: pl.DataFrame, histories: Histories) -> Mapping[Source, 
         .unique("event", keep="last", maintain_order=True),
         Source.RESTRICTION: stood.filter(kind=RESTRICTED).filter(pl.col("instant") < pl.col("valid_until")),
     }
-    return {source: _by_event(rows, distinct.height).gather(which) for source, rows in found.items()}
+    records = {source: _by_event(rows, distinct.height).gather(which) for source, rows in found.items()}
+    return records, distinct["event"].is_in(near["event"].unique().implode()).gather(which)
+
+
+def _near(edge: str, views: Views) -> pl.Expr:
+    instant = pl.col("instant")
+    return pl.col(edge).is_between(instant - views.skew, instant + views.skew)
 
 
 def _consents(stood: pl.DataFrame) -> pl.DataFrame:

@@ -28,7 +28,7 @@ from streams.core.likeness import Likeness, alike
 from streams.core.profile import Profiles
 from streams.core.rule import DeadlineRule, Role
 from streams.core.rulebook import Rulebook
-from streams.core.violation import asks_for_consent, at_boundary, violation_ids
+from streams.core.violation import violation_ids
 from streams.replay.answer import COVERAGE, TALLIES, VERDICTS
 from streams.replay.evidence import Around, evidence
 
@@ -242,26 +242,17 @@ def _verdicts(given: Judged, said: pl.DataFrame, bench: Bench) -> pl.DataFrame:
         }
     )
     whole = whole.join(rules, on="rule", how="left", maintain_order="left")
-    deciding, excuses = evidence(whole, verdicts, bench.around.within(given.contexts), bench.views.histories)
+    rests = evidence(whole, verdicts, bench.around.within(given.contexts), bench.views)
     return whole.with_columns(
-        deciding.alias("deciding_records"),
-        excuses.alias("excused_by"),
+        rests.deciding.alias("deciding_records"),
+        rests.excuses.alias("excused_by"),
+        rests.boundary.alias("boundary"),
         violation_ids(whole).alias("violation_id"),
         outcome=pl.col("outcome").replace_strict(dict(enumerate(WORDS)), return_dtype=pl.String),
         authority_id=pl.lit(None, pl.String),
         window_until=pl.lit(None, VERDICTS["window_until"]),
         bound=pl.lit(None, pl.Int64),
-        boundary=_boundary(whole, verdicts, bench.views),
     ).select(pl.col(name).cast(dtype) for name, dtype in VERDICTS.items())
-
-
-def _boundary(whole: pl.DataFrame, verdicts: Verdicts, views: Views) -> pl.Series:
-    """Which verdicts are breaches, by rules that ask for consent, within the clocks' skew of the edge of one."""
-    asking = [number for number, rule in enumerate(verdicts.rules) if asks_for_consent(rule)]
-    breach = whole["outcome"].is_in([Outcome.VIOLATION.value, Outcome.EXCUSED.value])
-    index = (breach & whole["rule"].is_in(asking)).arg_true()
-    none = pl.repeat(None, whole.height, dtype=pl.Boolean, eager=True).alias("boundary")
-    return none if index.is_empty() else none.scatter(index, at_boundary(whole[index], views))
 
 
 # -- counts -----------------------------------------------------------------------------------------------------------

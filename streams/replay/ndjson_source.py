@@ -37,8 +37,8 @@ PIECE_BYTES = 256_000_000
 """Of a file that is not compressed so much is one piece; what is held of it are its columns, which take a third."""
 PACKED_PIECE_BYTES = 100_000_000
 """The same of a compressed file: its bytes are held until the piece is judged, since nobody can go back in it."""
-BLOCK_BYTES = 32_000_000
-"""So many bytes are decoded at once."""
+BLOCK_BYTES = 8_000_000
+"""So many bytes are decoded at once; of larger blocks the kernel gives each its pages anew."""
 BATCH = 50_000
 LINE_END = END.decode()
 

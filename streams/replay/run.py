@@ -41,7 +41,8 @@ from streams.replay.answer import (
 )
 from streams.replay.judgement import TABLES as PARTS
 from streams.replay.judgement import Bench, Judged, judged, summed_up, tables_of
-from streams.replay.ndjson_source import PACKED_PIECE_BYTES, PIECE_BYTES
+from streams.replay.marks import suspects, write_marks
+from streams.replay.ndjson_source import BLOCK_BYTES, PACKED_PIECE_BYTES, PIECE_BYTES
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
 from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle
@@ -51,8 +52,6 @@ from streams.replay.telling import told_packs
 from streams.replay.watch import watched
 
 WORK = "work"
-BUCKETS = 64
-"""Hashes are compared a bucket at a time."""
 PLACES = ("partition", "offset")
 Progress = Callable[[int], None]
 """Is told how many events of the source were dealt with."""
@@ -89,7 +88,7 @@ class Replay:
         """What two runs must have in common to be one replay: also how the source is cut, or rows would count twice."""
         asked = self.question
         told = self.source.told.model_dump()
-        cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES]
+        cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES, BLOCK_BYTES]
         said = [version("consentinel"), asked.command, asked.rulebook.digest, told, cut]
         return json.dumps(said, sort_keys=True)
 
@@ -204,10 +203,7 @@ class Replay:
         for table, frames in parts.items():
             whole = summed_up(table, frames) if table in ("tallies", "coverage", "spots", "told") else pl.concat(frames)
             (write_verdicts if table == "verdicts" else write_table)(whole, partial / f"{table}.parquet")
-        marked = pl.concat(marks) if marks else pl.DataFrame(schema=MARKS)
-        marked.with_columns(bucket=pl.col("id") % BUCKETS).sort("bucket").write_parquet(
-            partial / "ids.parquet", compression="uncompressed", row_group_size=max(marked.height // BUCKETS, 1_024)
-        )
+        write_marks(marks, partial)
         (partial / "counts.json").write_text(json.dumps(counts, sort_keys=True), "utf-8")
         (partial / "seen.json").write_text(json.dumps(seen), "utf-8")
         if place.exists():
@@ -219,14 +215,14 @@ class Replay:
 
     def _settle_repeats(self, names: list[str], bench: Bench) -> None:
         """Judge the pieces again that hold a record which another piece replaces."""
-        suspects = self._suspects(names)
-        if suspects.is_empty():
+        suspected = suspects({name: self._place(name) for name in names})
+        if suspected.is_empty():
             return
-        there = set(suspects["piece"])
+        there = set(suspected["piece"])
         rows: list[pl.DataFrame] = []
         for piece in self.source.pieces():
             if piece.name in there:
-                wanted = suspects.filter(pl.col("piece") == piece.name)
+                wanted = suspected.filter(pl.col("piece") == piece.name)
                 rows.append(self._candidates(piece, wanted))
         told = fates(pl.concat(rows))
         changed = told.filter((pl.col("fate") != KEPT) | (pl.col("conflicting") & ~pl.col("was_conflicting")))
@@ -234,19 +230,6 @@ class Replay:
         for piece in self.source.pieces():
             if piece.name in touched:
                 self._judge(piece, bench, changed.filter(pl.col("piece") == piece.name))()
-
-    def _suspects(self, names: list[str]) -> pl.DataFrame:
-        """The places of all events whose hash is in more than one place."""
-        found: list[pl.DataFrame] = []
-        files = [self._place(name) / "ids.parquet" for name in names]
-        for bucket in range(BUCKETS if files else 0):
-            marks = [
-                pl.scan_parquet(file).filter(pl.col("bucket") == bucket).with_columns(piece=pl.lit(name))
-                for file, name in zip(files, names, strict=True)
-            ]
-            whole = pl.concat(marks).collect()
-            found.append(whole.filter(pl.col("id").is_duplicated()))
-        return pl.concat(found) if found else pl.DataFrame(schema={**MARKS, "piece": pl.String()})
 
     def _candidates(self, piece: Piece, wanted: pl.DataFrame) -> pl.DataFrame:
         events, _ = self._events(piece, whole=True)
@@ -342,14 +325,6 @@ class Replay:
             "counts": counts,
             "holes": self.source.holes,
         }
-
-
-MARKS: Mapping[str, pl.DataType] = {
-    "id": pl.UInt64(),
-    "partition": pl.Int32(),
-    "offset": pl.Int64(),
-    "conflicting": pl.Boolean(),
-}
 
 
 def _seen(events: Events) -> Sequence[int]:

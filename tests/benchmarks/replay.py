@@ -8,11 +8,12 @@ Prints what it does to stderr and, last, one JSON line with `parquet_per_second`
 with a million persons and two million records of consent; the default ends within about five minutes.
 
 Rules:
-1. Each replay is a process of its own, by the code of `consentinel replay` with all packs of the distribution: from
-   opening the source to the last byte of the answer. Three rates are told: of reading the records, which do not grow
-   with the log; of judging the events, which do (`parquet_per_second`, `ndjson_per_second`); and how many persons'
-   duties were settled a second, once, at the end (`persons_settled_per_second`). `whole_per_second` divides the events
-   by all that a replay takes but the reading of records.
+1. Each replay is a process of its own, by the code of `consentinel replay` with all packs of the distribution, and its
+   collector and allocator: from opening the source to the last byte of the answer. Four rates are told: of reading the
+   records and of making the profiles of their persons, which do not grow with the log; of judging the events, which
+   does (`parquet_per_second`, `ndjson_per_second`, `sixty_per_second`); and how many persons' duties were settled a
+   second, once, at the end (`persons_settled_per_second`). `whole_per_second` divides the events by all that a replay
+   takes but the reading of records.
 2. The plain loop is the interpreter, one event after the other, on a sample of the same events by the same packs.
 3. DuckDB judges sixty rules over the same Parquet, with as-of joins for consent, purpose, device and authority; ours
    judges the same sixty too, as `sixty_per_second`, and both must find the same number of violations. DuckDB counts
@@ -25,7 +26,9 @@ Rules:
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -39,6 +42,7 @@ import live_job
 import polars as pl
 from replay_job import DAYS, INSTANT, START, registry, write_events, write_ndjson, write_records
 
+from streams.__main__ import ALLOCATOR, GARBAGE_THRESHOLDS
 from streams.core.frame import MATCH_COLUMNS
 
 
@@ -52,9 +56,10 @@ def say(line: str) -> None:
 
 def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
     """One replay in this process: seconds for the records, for the rest, and the peak of memory."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     from streams.core.rulebook import load
     from streams.packs import rulebook
-    from streams.replay import run
+    from streams.replay import judgement, run
     from streams.replay.command import _source
     from streams.replay.question import Question
     from streams.replay.run import Replay
@@ -63,9 +68,8 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
     question = Question(START, START + timedelta(days=DAYS + 1), book, {})
     took: dict[str, float] = {}
     processors: dict[str, float] = {}
-    module: Any = run
 
-    def timed(name: str) -> None:
+    def timed(module: Any, name: str) -> None:
         original = getattr(module, name)
 
         def timing(*given: Any) -> Any:
@@ -76,8 +80,9 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
 
         setattr(module, name, timing)
 
-    timed("read_records")
-    timed("settled")
+    timed(run, "read_records")
+    timed(run, "settled")
+    timed(judgement, "Profiles")
     begun, used = time.perf_counter(), time.process_time()
     answer = Replay(question, _source(str(source), question, out, allow_holes=False), out).run()
     whole, used = time.perf_counter() - begun, time.process_time() - used
@@ -86,9 +91,11 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
         "events": sum(answer.manifest.counts.judged.values()),
         "records_seconds": took["read_records"],
         "settling_seconds": took["settled"],
+        "profiles_seconds": took["Profiles"],
         "seconds": whole - took["read_records"],
         "cpu_seconds": used - sum(processors.values()),
         "settling_cpu_seconds": processors["settled"],
+        "profiles_cpu_seconds": processors["Profiles"],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "violations": outcomes.get("violation", 0),
         "undetermined": outcomes.get("undetermined", 0),
@@ -97,7 +104,8 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
 
 def apart(*arguments: str) -> dict[str, float]:
     """What this script says when it runs with other arguments, in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE)
+    begun = [sys.executable, __file__, *arguments]
+    done = subprocess.run(begun, check=True, stdout=subprocess.PIPE, env={**os.environ, **ALLOCATOR})
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     say(" ".join(f"{name}={value:,.1f}" for name, value in found.items()))
     return found
@@ -259,13 +267,19 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "sixty": _cpu_a_million(sixty),
             "duckdb": _cpu_a_million(peer),
         },
+        "persons_profiled_per_second": round(asked.subjects / found["profiles_seconds"]),
+        "processors_used": round(found["cpu_seconds"] / _judging(found), 2),
         "records_per_second": round(2 * asked.subjects / found["records_seconds"]),
         "peak_mib": peaks,
     }
 
 
+def _judging(found: dict[str, float]) -> float:
+    return found["seconds"] - found["settling_seconds"] - found["profiles_seconds"]
+
+
 def _judged_per_second(found: dict[str, float]) -> int:
-    return round(found["events"] / (found["seconds"] - found["settling_seconds"]))
+    return round(found["events"] / _judging(found))
 
 
 def _cpu_a_million(found: dict[str, float]) -> float:

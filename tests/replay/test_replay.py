@@ -73,10 +73,21 @@ def test_a_replay_says_of_an_estate_what_the_judge_says(
     assert found.table("coverage")["judged"].sum() == judge.judged
 
 
-def test_a_breach_at_the_edge_of_a_consent_is_marked_as_far_as_clocks_may_differ(tmp_path: Path) -> None:
-    consent = {"record_id": "edge", "subject_ref": PEOPLE[1], "valid_from": text_at(0, 500_000)}
-    folder = parquet(tmp_path / "in", [(SOME[1], 0)], subject_record("consent_given", **consent))
-    for skew, marked in ((1.0, True), (0.4, None)):
+BEGINS = ("consent_given", {"valid_from": text_at(0, 500_000)})
+ENDED = ("consent_given", {"valid_from": text_at(-2), "valid_until": text_at(0, -500_000)})
+WITHDREW = ("consent_withdrawn", {"valid_from": text_at(0, -500_000)})
+ENROLLED = ("enrolment", {"valid_from": text_at(0, 500_000), "age_band": "adult"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "near"), [(*BEGINS, True), (*ENDED, True), (*WITHDREW, True), (*ENROLLED, None)]
+)
+def test_a_breach_at_the_edge_of_a_consent_is_marked_as_far_as_clocks_may_differ(
+    tmp_path: Path, kind: str, said: dict[str, str], near: bool | None
+) -> None:
+    record = subject_record(kind, record_id="edge", subject_ref=PEOPLE[1], **said)
+    folder = parquet(tmp_path / "in", [(SOME[1], 0)], record)
+    for skew, marked in ((1.0, near), (0.5, near), (0.4, None)):
         found = answer(ParquetSource(str(folder)), tmp_path / f"{skew}", skew_seconds=skew)
         told = found.verdicts.filter(pl.col("outcome") == "violation").select("rule_id", "boundary").collect()
         assert dict(told.iter_rows()) == {"test.always": None, "test.consent": marked}
