@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -124,7 +124,7 @@ class Chamber:
             waiting = awaited(verdicts, self._views.registry.feeds, heard) if heard < due else None
             if waiting is not None and waiting.any():
                 part.held.update(verdicts.cases["at"].filter(waiting).to_list())
-                self._first(_kept(verdicts, ~waiting), part, opinion, cause)
+                self._first(verdicts.where(~waiting), part, opinion, cause)
             else:
                 self._first(verdicts, part, opinion, cause)
         self._tidy()
@@ -197,7 +197,7 @@ class Chamber:
         overdue = pl.Series([part.due <= heard for part, _ in places], dtype=pl.Boolean)
         for verdicts in self._judged(frame):
             waiting = awaited(verdicts, self._views.registry.feeds, heard) & ~overdue[verdicts.cases["at"]]
-            ready = _kept(verdicts, ~waiting) if waiting.any() else verdicts
+            ready = verdicts.where(~waiting) if waiting.any() else verdicts
             for at in ready.cases["at"].to_list():
                 part, row = places[at]
                 part.held.discard(row)
@@ -374,11 +374,6 @@ class Chamber:
         self._again = {part: rows for part, rows in self._again.items() if part in self.memory.parts}
         if not self._again:
             self.memory.gather()
-
-
-def _kept(verdicts: Verdicts, mask: pl.Series) -> Verdicts:
-    cases, outcomes = verdicts.cases.filter(mask), verdicts.outcomes.filter(mask)
-    return replace(verdicts, cases=cases, outcomes=outcomes, places=None, _counts={}, _reasons=[])
 
 
 def _gathered(placed: Sequence[Placed]) -> tuple[pl.DataFrame, list[tuple[Part, int]]]:

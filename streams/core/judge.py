@@ -34,6 +34,10 @@ from streams.core.scope import Places, Reach, applies_to_row, places_of, reach_o
 from streams.core.truth import Parts, Truths
 
 
+FEW_CASES = 128
+"""Up to so many cases are counted row by row: a query has a price of its own, and a small estate has many small runs."""
+
+
 class Outcome(IntEnum):
     """What one rule says of one case."""
 
@@ -63,10 +67,35 @@ class Verdicts:
     _counts: dict[Rule, dict[Outcome, int]] = field(default_factory=dict)
     _reasons: list[Counter[tuple[Rule, str]]] = field(default_factory=list)
     """What `undetermined` gives, once it was asked."""
+    _rows: list[dict[str, object]] = field(default_factory=list)
+    """What `reason` asks of each case, once it was asked of few."""
+
+    @property
+    def few(self) -> bool:
+        """Whether they are so few that to look at them row by row costs less than a query."""
+        return self.cases.height <= FEW_CASES
+
+    def where(self, mask: pl.Series) -> Verdicts:
+        """The same of some of the cases."""
+        return Verdicts(self.kind, self.rules, self.cases.filter(mask), self.outcomes.filter(mask), self.failed)
+
+    def said(self, rule: Rule, *outcomes: Outcome) -> list[int]:
+        """The rows of which a rule said one of some outcomes."""
+        wanted = [outcome.value for outcome in outcomes]
+        column = self.outcomes[rule.column]
+        if self.few:
+            return [row for row, value in enumerate(column.to_list()) if value in wanted]
+        return column.is_in(wanted).arg_true().to_list()
 
     def counts(self) -> Mapping[Rule, Mapping[Outcome, int]]:
         """How often each rule said what; every outcome is there, zeros too."""
-        if self.rules and not self._counts:
+        if self._counts or not self.rules:
+            return self._counts
+        if self.few:
+            for rule in self.rules:
+                few = self.outcomes[rule.column].to_list()
+                self._counts[rule] = {outcome: few.count(outcome.value) for outcome in Outcome}
+        else:
             numbers = self.outcomes.select(_sums(self.rules)).row(0)
             width = len(Outcome)
             for index, rule in enumerate(self.rules):
@@ -76,14 +105,11 @@ class Verdicts:
 
     def found(self, *outcomes: Outcome) -> Iterator[tuple[int, Rule, Outcome]]:
         """Row, rule and outcome wherever one of `outcomes` was said, rule by rule in row order."""
-        wanted = [outcome.value for outcome in outcomes]
         for rule, counts in self.counts().items():
-            if not any(counts[outcome] for outcome in outcomes):
-                continue
-            column = self.outcomes[rule.column]
-            rows = column.is_in(wanted).arg_true()
-            for row, value in zip(rows.to_list(), column[rows].to_list(), strict=True):
-                yield row, rule, Outcome(value)
+            if any(counts[outcome] for outcome in outcomes):
+                rows, column = self.said(rule, *outcomes), self.outcomes[rule.column]
+                for row, value in zip(rows, column[rows].to_list(), strict=True):
+                    yield row, rule, Outcome(value)
 
     def undetermined(self) -> Counter[tuple[Rule, str]]:
         """How many cases each rule left undetermined, by the reason."""
@@ -92,25 +118,51 @@ class Verdicts:
         return self._reasons[0]
 
     def _count_reasons(self) -> Counter[tuple[Rule, str]]:
-        """All rules are asked at once, of the cases that some of them left: a query each would be most of the cost."""
         left = {rule: counts[Outcome.UNDETERMINED] for rule, counts in self.counts().items()}
         found = Counter({(rule, Unknown.RULE_FAILED.value): left[rule] for rule in left if rule.column in self.failed})
         asked = [rule for rule, count in left.items() if count and rule.column not in self.failed]
         if asked:
-            outcomes = self.outcomes.select(rule.column for rule in asked)
-            some = outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
-            cases = self.cases.hstack(outcomes).lazy().filter(some)
-            instruments = "perhaps_excused_rules" in self.cases.columns
-            counted = cases.select(_reason_counts(rule, instruments) for rule in asked).collect()
-            for rule, counts in zip(asked, counted.row(0), strict=True):
-                found.update({(rule, each["reason"]): each["count"] for each in counts})
+            found.update(self._reasons_of_few(asked) if self.few else self._reasons_of_many(asked))
+        return found
+
+    def _reasons_of_few(self, asked: Sequence[Rule]) -> Counter[tuple[Rule, str]]:
+        """Row by row: the query of `_reasons_of_many` takes tens of milliseconds whatever the height."""
+        rows = self.rows()
+        left = ((rule, rows[row]) for rule in asked for row in self.said(rule, Outcome.UNDETERMINED))
+        return Counter((rule, self.reason(rule, row)) for rule, row in left)
+
+    def rows(self) -> Sequence[Mapping[str, object]]:
+        """What `reason` asks of each case; to be asked of few."""
+        if not self._rows:
+            needed = {name for rule in self.rules for name in _asked(rule)}
+            needed |= {why(FACTS[name].source) for name in needed}
+            needed |= {why(Source.DEVICE), "perhaps_excused_rules", "device_id"}
+            names = [name for name in self.cases.columns if name in needed]
+            columns = (self.cases[name].to_list() for name in names)
+            self._rows.extend(dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+        return self._rows
+
+    def _reasons_of_many(self, asked: Sequence[Rule]) -> Counter[tuple[Rule, str]]:
+        """All rules are asked at once, of the cases that some of them left: a query each would be most of the cost."""
+        outcomes = self.outcomes.select(rule.column for rule in asked)
+        some = outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
+        cases = self.cases.hstack(outcomes).lazy().filter(some)
+        instruments = "perhaps_excused_rules" in self.cases.columns
+        counted = cases.select(_reason_counts(rule, instruments) for rule in asked).collect()
+        found: Counter[tuple[Rule, str]] = Counter()
+        for rule, counts in zip(asked, counted.row(0), strict=True):
+            found.update({(rule, each["reason"]): each["count"] for each in counts})
         return found
 
     def reasons(self, rule: Rule) -> pl.DataFrame:
         """The rows (`index`) of the cases that a rule left undetermined, each with its `reason`."""
-        index = (self.outcomes[rule.column] == Outcome.UNDETERMINED.value).arg_true().alias("index")
+        index = pl.Series("index", self.said(rule, Outcome.UNDETERMINED), dtype=pl.UInt32)
         if rule.column in self.failed:
             return index.to_frame().with_columns(reason=pl.lit(Unknown.RULE_FAILED.value))
+        if self.few:
+            rows = self.rows()
+            found = [self.reason(rule, rows[row]) for row in index.to_list()]
+            return pl.DataFrame([index, pl.Series("reason", found, dtype=pl.String)])
         open_cases = self.cases[index]
         reasons = open_cases.select(_reason(rule, "perhaps_excused_rules" in open_cases.columns)).to_series()
         return pl.DataFrame([index, reasons])
@@ -119,9 +171,8 @@ class Verdicts:
         """Why one undetermined case is; the same reason that `undetermined` counts."""
         if rule.column in self.failed:
             return Unknown.RULE_FAILED.value
-        for name in _asked(rule):
-            if _is_open(row[name]):
-                return str(row.get(why(FACTS[name].source)) or Unknown.NOT_REPORTED.value)
+        if (fact := open_fact(rule, row)) is not None:
+            return str(row.get(why(FACTS[fact].source)) or Unknown.NOT_REPORTED.value)
         if rule.id in (row.get("perhaps_excused_rules") or ()):  # type: ignore[operator]  # the contract of a case row
             return str(row.get(why(Source.DEVICE)) or Unknown.RECORD_UNREADABLE.value)
         return Unknown.NOT_REPORTED.value
@@ -286,6 +337,7 @@ def _code(outcome: Outcome) -> pl.Expr:
 SELECTORS = {"controller_types": "controller_type", "jurisdictions": "jurisdictions"}
 
 
+@lru_cache(maxsize=4_096)
 def _asked(rule: Rule) -> list[str]:
     """The facts whose absence can leave a rule undetermined, selectors first."""
     selecting = [fact for selector, fact in SELECTORS.items() if getattr(rule, selector)]
@@ -325,6 +377,11 @@ def first_open(rule: Rule) -> tuple[pl.Expr, pl.Expr]:
     named = [pl.when(_is_open_column(name)).then(pl.lit(name)) for name in _asked(rule)]
     reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
     return pl.coalesce(*named).alias("fact"), pl.coalesce(*reasons).alias("reason")
+
+
+def open_fact(rule: Rule, row: Mapping[str, object]) -> str | None:
+    """The first fact that a rule asks and that is unknown of a case, be it in part; the `fact` of `first_open`."""
+    return next((name for name in _asked(rule) if _is_open(row[name])), None)
 
 
 def _is_open_column(name: str) -> pl.Expr:
