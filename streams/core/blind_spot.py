@@ -16,7 +16,8 @@ from typing import NamedTuple
 import polars as pl
 
 from streams.core.facts import FACTS, Unknown
-from streams.core.judge import Outcome, Verdicts, first_open, open_fact
+from streams.core.judge import Outcome, Verdicts
+from streams.core.reason import first_open
 from streams.core.rule import Rule
 
 SPOTS_MAX = 10_000
@@ -85,12 +86,12 @@ def _spots(verdicts: Verdicts) -> Iterator[tuple[BlindSpot, int]]:
 
 def _spots_of_few(verdicts: Verdicts, rule: Rule) -> Iterator[tuple[BlindSpot, int]]:
     """Row by row: there are dozens of rules, and a query for each would be most of what a small run costs."""
-    rows = verdicts.rows()
-    counted: Counter[BlindSpot] = Counter()
-    for row in (rows[at] for at in verdicts.said(rule, Outcome.UNDETERMINED)):
-        fact = open_fact(rule, row)
-        if fact is not None and verdicts.reason(rule, row) == Unknown.NOT_REPORTED.value:
-            counted[BlindSpot(rule.id, str(row["device_id"]), fact)] += 1
+    devices = verdicts.cases["device_id"]
+    counted = Counter(
+        BlindSpot(rule.id, devices[row], fact)
+        for row, fact, reason in verdicts.open_facts(rule)
+        if fact is not None and reason == Unknown.NOT_REPORTED.value
+    )
     yield from sorted(counted.items())
 
 

@@ -146,7 +146,7 @@ def needed(rows: pl.DataFrame, role: Role) -> pl.DataFrame:
     if role.restarts:
         return _ends(rows, ["controller_id", "subject_ref"], last=True)
     keys, period = _keys(role)
-    if not keys or rows.height < 2:  # noqa: PLR2004 -- one alone makes a difference
+    if not keys or rows.height < 2:
         return rows
     if period is None:
         return _ends(rows, keys, last=False)

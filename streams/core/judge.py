@@ -23,19 +23,18 @@ from typing import NamedTuple
 
 import polars as pl
 
-from streams.core.columns import Lists, incomplete
-from streams.core.condition import FactType
+from streams.core.columns import Lists
 from streams.core.constant import constant
-from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
+from streams.core.facts import CaseKind, Source, Unknown, why
 from streams.core.interpreter import interpret
+from streams.core.reason import facts_of, reason_column, reason_of, unknown_facts
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.scope import Places, Reach, applies_to_row, places_of, reach_of, scope_of, span_of
 from streams.core.truth import Parts, Truths
 
-
 FEW_CASES = 128
-"""Up to so many cases are counted row by row: a query has a price of its own, and a small estate has many small runs."""
+"""Up to so many cases are looked at row by row: a query has a price, and a small estate has many small runs."""
 
 
 class Outcome(IntEnum):
@@ -67,8 +66,8 @@ class Verdicts:
     _counts: dict[Rule, dict[Outcome, int]] = field(default_factory=dict)
     _reasons: list[Counter[tuple[Rule, str]]] = field(default_factory=list)
     """What `undetermined` gives, once it was asked."""
-    _rows: list[dict[str, object]] = field(default_factory=list)
-    """What `reason` asks of each case, once it was asked of few."""
+    _unknown: list[dict[str, str]] = field(default_factory=list)
+    """The unknown facts of each case, once they were asked."""
 
     @property
     def few(self) -> bool:
@@ -127,20 +126,24 @@ class Verdicts:
 
     def _reasons_of_few(self, asked: Sequence[Rule]) -> Counter[tuple[Rule, str]]:
         """Row by row: the query of `_reasons_of_many` takes tens of milliseconds whatever the height."""
-        rows = self.rows()
-        left = ((rule, rows[row]) for rule in asked for row in self.said(rule, Outcome.UNDETERMINED))
-        return Counter((rule, self.reason(rule, row)) for rule, row in left)
+        return Counter((rule, reason) for rule in asked for _, _, reason in self.open_facts(rule))
 
-    def rows(self) -> Sequence[Mapping[str, object]]:
-        """What `reason` asks of each case; to be asked of few."""
-        if not self._rows:
-            needed = {name for rule in self.rules for name in _asked(rule)}
-            needed |= {why(FACTS[name].source) for name in needed}
-            needed |= {why(Source.DEVICE), "perhaps_excused_rules", "device_id"}
-            names = [name for name in self.cases.columns if name in needed]
-            columns = (self.cases[name].to_list() for name in names)
-            self._rows.extend(dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
-        return self._rows
+    def open_facts(self, rule: Rule) -> Iterator[tuple[int, str | None, str]]:
+        """Row, first unknown fact and reason of the cases that a rule left undetermined; to be asked of few."""
+        asked, unknown = facts_of(rule), self._unknown or self._find_unknown()
+        for row in self.said(rule, Outcome.UNDETERMINED):
+            there = unknown[row]
+            fact = next((name for name in asked if name in there), None)
+            if rule.column in self.failed:
+                yield row, fact, Unknown.RULE_FAILED.value
+            elif fact is not None:
+                yield row, fact, there[fact]
+            else:
+                yield row, None, self.reason(rule, self.cases.row(row, named=True))
+
+    def _find_unknown(self) -> Sequence[Mapping[str, str]]:
+        self._unknown.extend(unknown_facts(self.cases, self.rules))
+        return self._unknown
 
     def _reasons_of_many(self, asked: Sequence[Rule]) -> Counter[tuple[Rule, str]]:
         """All rules are asked at once, of the cases that some of them left: a query each would be most of the cost."""
@@ -160,22 +163,17 @@ class Verdicts:
         if rule.column in self.failed:
             return index.to_frame().with_columns(reason=pl.lit(Unknown.RULE_FAILED.value))
         if self.few:
-            rows = self.rows()
-            found = [self.reason(rule, rows[row]) for row in index.to_list()]
+            found = [reason for _, _, reason in self.open_facts(rule)]
             return pl.DataFrame([index, pl.Series("reason", found, dtype=pl.String)])
         open_cases = self.cases[index]
-        reasons = open_cases.select(_reason(rule, "perhaps_excused_rules" in open_cases.columns)).to_series()
+        reasons = open_cases.select(reason_column(rule, "perhaps_excused_rules" in open_cases.columns)).to_series()
         return pl.DataFrame([index, reasons])
 
     def reason(self, rule: Rule, row: Mapping[str, object]) -> str:
         """Why one undetermined case is; the same reason that `undetermined` counts."""
         if rule.column in self.failed:
             return Unknown.RULE_FAILED.value
-        if (fact := open_fact(rule, row)) is not None:
-            return str(row.get(why(FACTS[fact].source)) or Unknown.NOT_REPORTED.value)
-        if rule.id in (row.get("perhaps_excused_rules") or ()):  # type: ignore[operator]  # the contract of a case row
-            return str(row.get(why(Source.DEVICE)) or Unknown.RECORD_UNREADABLE.value)
-        return Unknown.NOT_REPORTED.value
+        return reason_of(rule, row)
 
 
 def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook, places: Places | None = None) -> Verdicts:
@@ -334,16 +332,6 @@ def _code(outcome: Outcome) -> pl.Expr:
     return pl.lit(outcome.value, dtype=pl.UInt8)
 
 
-SELECTORS = {"controller_types": "controller_type", "jurisdictions": "jurisdictions"}
-
-
-@lru_cache(maxsize=4_096)
-def _asked(rule: Rule) -> list[str]:
-    """The facts whose absence can leave a rule undetermined, selectors first."""
-    selecting = [fact for selector, fact in SELECTORS.items() if getattr(rule, selector)]
-    return list(dict.fromkeys([*selecting, *rule.facts]))
-
-
 @lru_cache(maxsize=4_096)
 def _sums(rules: tuple[Rule, ...]) -> list[pl.Expr]:
     """One sum for each rule and outcome, in that order."""
@@ -355,49 +343,10 @@ def _sums(rules: tuple[Rule, ...]) -> list[pl.Expr]:
 
 
 @lru_cache(maxsize=4_096)
-def _reason(rule: Rule, instruments: bool) -> pl.Expr:
-    """Why an undetermined case is: the reason of the first fact asked that is unknown, be it in part."""
-    reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
-    if instruments:
-        unclear = pl.coalesce(why(Source.DEVICE), pl.lit(Unknown.RECORD_UNREADABLE.value))
-        reasons.append(pl.when(pl.col("perhaps_excused_rules").list.contains(rule.id)).then(unclear))
-    return pl.coalesce(*reasons, pl.lit(Unknown.NOT_REPORTED.value)).alias("reason")
-
-
-@lru_cache(maxsize=4_096)
 def _reason_counts(rule: Rule, instruments: bool) -> pl.Expr:
     """Each reason why a rule left cases undetermined, and of how many, as one list."""
     left = pl.col(rule.column) == Outcome.UNDETERMINED.value
-    return _reason(rule, instruments).filter(left).value_counts().implode().alias(rule.column)
-
-
-@lru_cache(maxsize=4_096)
-def first_open(rule: Rule) -> tuple[pl.Expr, pl.Expr]:
-    """Of an undetermined case the first fact asked that is unknown, as `fact`, and why it is, as `reason`."""
-    named = [pl.when(_is_open_column(name)).then(pl.lit(name)) for name in _asked(rule)]
-    reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
-    return pl.coalesce(*named).alias("fact"), pl.coalesce(*reasons).alias("reason")
-
-
-def open_fact(rule: Rule, row: Mapping[str, object]) -> str | None:
-    """The first fact that a rule asks and that is unknown of a case, be it in part; the `fact` of `first_open`."""
-    return next((name for name in _asked(rule) if _is_open(row[name])), None)
-
-
-def _is_open_column(name: str) -> pl.Expr:
-    fact = pl.col(name)
-    return fact.is_null() | incomplete(fact) if FACTS[name].type is FactType.TEXTS else fact.is_null()
-
-
-def _is_open(value: object) -> bool:
-    """Whether a fact is unknown, or a list that is known in part."""
-    return value is None or (isinstance(value, list | tuple) and None in value)
-
-
-def _fact_reason(name: str) -> pl.Expr:
-    source = FACTS[name].source
-    reported = pl.lit(Unknown.NOT_REPORTED.value)
-    return reported if why(source) == why(FACTS["occurred_at"].source) else pl.coalesce(pl.col(why(source)), reported)
+    return reason_column(rule, instruments).filter(left).value_counts().implode().alias(rule.column)
 
 
 def judge_row(rule: Rule, row: Mapping[str, object]) -> Outcome:
