@@ -158,6 +158,11 @@ class Chamber:
         return bool(self._again or self._people or self._things)
 
     @property
+    def calm(self) -> bool:
+        """Whether a look would find nothing but what is held: no record has touched a case, and no feed has moved."""
+        return not self.busy and self._feeds_seen == self._views.registry.feeds.revision
+
+    @property
     def held_cases(self) -> int:
         """How many cases are held."""
         return sum(len(part.held) for part in self.memory.parts)
