@@ -9,13 +9,15 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
 
 from streams.core.facts import FACTS, Unknown
-from streams.core.judge import Outcome, Verdicts, first_open
+from streams.core.judge import Outcome, Verdicts
+from streams.core.reason import first_open
 from streams.core.rule import Rule
 
 SPOTS_MAX = 10_000
@@ -79,10 +81,21 @@ class BlindSpots:
 def _spots(verdicts: Verdicts) -> Iterator[tuple[BlindSpot, int]]:
     for rule, reason in verdicts.undetermined():
         if reason == Unknown.NOT_REPORTED.value:
-            yield from _spots_of(verdicts, rule)
+            yield from _spots_of_few(verdicts, rule) if verdicts.few else _spots_of_many(verdicts, rule)
 
 
-def _spots_of(verdicts: Verdicts, rule: Rule) -> Iterator[tuple[BlindSpot, int]]:
+def _spots_of_few(verdicts: Verdicts, rule: Rule) -> Iterator[tuple[BlindSpot, int]]:
+    """Row by row: there are dozens of rules, and a query for each would be most of what a small run costs."""
+    devices = verdicts.cases["device_id"]
+    counted = Counter(
+        BlindSpot(rule.id, devices[row], fact)
+        for row, fact, reason in verdicts.open_facts(rule)
+        if fact is not None and reason == Unknown.NOT_REPORTED.value
+    )
+    yield from sorted(counted.items())
+
+
+def _spots_of_many(verdicts: Verdicts, rule: Rule) -> Iterator[tuple[BlindSpot, int]]:
     open_cases = verdicts.cases.filter(verdicts.outcomes[rule.column] == Outcome.UNDETERMINED.value)
     seen = open_cases.select("device_id", *first_open(rule)).filter(
         (pl.col("reason") == Unknown.NOT_REPORTED.value) & pl.col("fact").is_not_null()

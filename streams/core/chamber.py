@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -124,7 +124,7 @@ class Chamber:
             waiting = awaited(verdicts, self._views.registry.feeds, heard) if heard < due else None
             if waiting is not None and waiting.any():
                 part.held.update(verdicts.cases["at"].filter(waiting).to_list())
-                self._first(_kept(verdicts, ~waiting), part, opinion, cause)
+                self._first(verdicts.where(~waiting), part, opinion, cause)
             else:
                 self._first(verdicts, part, opinion, cause)
         self._tidy()
@@ -156,6 +156,11 @@ class Chamber:
     def busy(self) -> bool:
         """Whether there is more to be judged again."""
         return bool(self._again or self._people or self._things)
+
+    @property
+    def calm(self) -> bool:
+        """Whether a look would find nothing but what is held: no record has touched a case, and no feed has moved."""
+        return not self.busy and self._feeds_seen == self._views.registry.feeds.revision
 
     @property
     def held_cases(self) -> int:
@@ -197,7 +202,7 @@ class Chamber:
         overdue = pl.Series([part.due <= heard for part, _ in places], dtype=pl.Boolean)
         for verdicts in self._judged(frame):
             waiting = awaited(verdicts, self._views.registry.feeds, heard) & ~overdue[verdicts.cases["at"]]
-            ready = _kept(verdicts, ~waiting) if waiting.any() else verdicts
+            ready = verdicts.where(~waiting) if waiting.any() else verdicts
             for at in ready.cases["at"].to_list():
                 part, row = places[at]
                 part.held.discard(row)
@@ -374,11 +379,6 @@ class Chamber:
         self._again = {part: rows for part, rows in self._again.items() if part in self.memory.parts}
         if not self._again:
             self.memory.gather()
-
-
-def _kept(verdicts: Verdicts, mask: pl.Series) -> Verdicts:
-    cases, outcomes = verdicts.cases.filter(mask), verdicts.outcomes.filter(mask)
-    return replace(verdicts, cases=cases, outcomes=outcomes, places=None, _counts={}, _reasons=[])
 
 
 def _gathered(placed: Sequence[Placed]) -> tuple[pl.DataFrame, list[tuple[Part, int]]]:

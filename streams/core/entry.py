@@ -25,7 +25,7 @@ from streams.core.constant import constant
 from streams.core.facts import CaseKind, Unknown
 from streams.core.holder import about_subject
 from streams.core.instant import NEVER
-from streams.core.judge import Outcome, Verdicts, judge
+from streams.core.judge import FEW_CASES, Outcome, Verdicts, judge
 from streams.core.obligation import Happening
 from streams.core.rule import Role, Rule, WindowRule
 from streams.core.rulebook import Rulebook
@@ -104,8 +104,9 @@ def playing(
     frame: pl.DataFrame, verdicts: Verdicts, roles: Mapping[Rule, Role], which: pl.Series | None = None
 ) -> Iterator[Entered]:
     """All rows of a frame that play a role, also those that make no difference beside others."""
-    columns = [name for name in (*PLACED, *SEEN) if name in frame.columns]
-    missing = [pl.lit(None, pl.String).alias(name) for name in SEEN if name not in frame.columns]
+    columns = [frame[name] for name in (*PLACED, *SEEN) if name in frame.columns]
+    missing = [constant(None, frame.height, pl.String).alias(name) for name in SEEN if name not in frame.columns]
+    named = frame["subject_ref"].is_not_null()
     for rule, counts in verdicts.counts().items():
         role = roles[rule]
         for outcome in (Outcome.VIOLATION, Outcome.UNDETERMINED):
@@ -113,12 +114,18 @@ def playing(
             if not counts[outcome] or not (known or matters_in_doubt(role)):
                 continue
             held = verdicts.outcomes[rule.column] == outcome.value
-            seen = frame.select(columns)
-            seen = seen if known else seen.with_columns(_why(verdicts, rule, which))
-            rows = seen.filter(held if which is None else held[which]).with_columns(missing)
+            held = held if which is None else held[which]
             if about_subject(role.duty):
-                rows = rows.filter(pl.col("subject_ref").is_not_null())
-            yield Entered(role, known, rows)
+                held = held & named
+            seen = [*columns, *(() if known else (_why(verdicts, rule, which),)), *missing]
+            yield Entered(role, known, _filtered(seen, held))
+
+
+def _filtered(columns: Sequence[pl.Series], held: pl.Series) -> pl.DataFrame:
+    """Some rows of some columns; few column by column, for a dozen of them are had before a query is planned."""
+    if held.len() <= FEW_CASES:
+        return pl.DataFrame([column.filter(held) for column in columns])
+    return pl.DataFrame(columns).filter(held)
 
 
 def _why(verdicts: Verdicts, rule: Rule, which: pl.Series | None) -> pl.Series:
@@ -139,7 +146,7 @@ def needed(rows: pl.DataFrame, role: Role) -> pl.DataFrame:
     if role.restarts:
         return _ends(rows, ["controller_id", "subject_ref"], last=True)
     keys, period = _keys(role)
-    if not keys:
+    if not keys or rows.height < 2:
         return rows
     if period is None:
         return _ends(rows, keys, last=False)
@@ -168,10 +175,24 @@ def reduces(role: Role) -> bool:
 def _ends(rows: pl.DataFrame, keys: Sequence[str], *, last: bool) -> pl.DataFrame:
     """Of each key the first or the last row by instant and id, in the order of the rows; each part for itself."""
     keys = list(dict.fromkeys([*(name for name in (PART,) if name in rows.columns), *keys]))
+    if rows.height <= FEW_CASES:
+        return _ends_of_few(rows, keys, last=last)
     placed = rows.select(*keys, "occurred_at", "event_id").with_row_index("place")
     # Of one event that is there twice the first row counts, at either end.
     ordered = placed.sort("occurred_at", "event_id", "place", descending=[False, False, last])
     return rows[ordered.unique(keys, keep="last" if last else "first")["place"].sort()]
+
+
+def _ends_of_few(rows: pl.DataFrame, keys: Sequence[str], *, last: bool) -> pl.DataFrame:
+    """The same row by row: of a handful it takes less than any of the queries."""
+    chosen: dict[tuple[object, ...], tuple[object, ...]] = {}
+    places: dict[tuple[object, ...], int] = {}
+    order = zip(rows["occurred_at"].cast(pl.Int64).to_list(), rows["event_id"].to_list(), strict=True)
+    names = zip(*(rows[name].to_list() for name in keys), strict=True)
+    for place, (key, at) in enumerate(zip(names, order, strict=True)):
+        if key not in chosen or (at > chosen[key] if last else at < chosen[key]):
+            chosen[key], places[key] = at, place
+    return rows if len(places) == rows.height else rows[sorted(places.values())]
 
 
 def happenings(rows: pl.DataFrame, role: str, *, known: bool) -> Iterator[Happening]:

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache, reduce
 from operator import or_
 
@@ -77,11 +78,23 @@ def left_behind(verdicts: Verdicts) -> pl.Series | None:
     if not any(counts[Outcome.UNDETERMINED] for counts in verdicts.counts().values()):
         return None
     names = [name for name in REASONS if name in verdicts.cases.columns]
+    if verdicts.few:
+        return _left_behind_of_few(verdicts, names)
     behind = verdicts.cases.select(pl.any_horizontal(_is_behind(name) for name in names)).to_series()
     if not behind.any():
         return None
     left = verdicts.outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
     return behind.fill_null(value=False) & left
+
+
+def _left_behind_of_few(verdicts: Verdicts, names: Sequence[str]) -> pl.Series | None:
+    """The same row by row: a dozen reasons of a handful of cases are read before a query has begun."""
+    columns = [verdicts.cases[name].to_list() for name in names]
+    behind = {row for column in columns for row, word in enumerate(column) if word in WORDS}
+    if not behind:
+        return None
+    left = {row for rule in verdicts.rules for row in verdicts.said(rule, Outcome.UNDETERMINED)}
+    return pl.Series([row in behind and row in left for row in range(verdicts.cases.height)], dtype=pl.Boolean)
 
 
 @lru_cache

@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from streams.core.columns import COLUMN_TYPES
 from streams.core.condition import FactType
 from streams.core.facts import FACTS, Source, Unknown, why
 from streams.core.feed import Horizon
-from streams.core.instant import NEVER
+from streams.core.instant import NEVER, micros
 from streams.core.registry import Registry
 
 KINDS: Mapping[Source, tuple[str, ...]] = {
@@ -60,18 +61,17 @@ def within_horizons(
 ) -> pl.DataFrame:
     """The table with every fact unknown whose source cannot be relied on at the instant of its row."""
     controllers = table["controller_id"].unique().to_list()
-    last = table["occurred_at"].dt.epoch("us").max()
+    last = table["occurred_at"].max()
+    latest = micros(last) if isinstance(last, datetime) else 0
     masked: dict[str, pl.Expr] = {}
     for source in sources:
         horizons = {each: _horizon(registry, each, source) for each in controllers}
-        if all(each is not None and _instant(last) < min(each) for each in horizons.values()):
+        if all(each is not None and latest < min(each) for each in horizons.values()):
             continue
         masked |= _masked(source, horizons, [fact for fact in names if FACTS[fact].source is source])
-    return table.with_columns(**masked).drop(absent(source) for source in sources)
-
-
-def _instant(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    table = table.with_columns(**masked) if masked else table
+    gone = {absent(source) for source in sources}
+    return table[[name for name in table.columns if name not in gone]]
 
 
 def _horizon(registry: Registry, controller_id: str, source: Source) -> Horizon | None:

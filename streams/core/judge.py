@@ -23,15 +23,18 @@ from typing import NamedTuple
 
 import polars as pl
 
-from streams.core.columns import Lists, incomplete
-from streams.core.condition import FactType
+from streams.core.columns import Lists
 from streams.core.constant import constant
-from streams.core.facts import FACTS, CaseKind, Source, Unknown, why
+from streams.core.facts import CaseKind, Source, Unknown, why
 from streams.core.interpreter import interpret
+from streams.core.reason import facts_of, reason_column, reason_of, unknown_facts
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.scope import Places, Reach, applies_to_row, places_of, reach_of, scope_of, span_of
 from streams.core.truth import Parts, Truths
+
+FEW_CASES = 128
+"""Up to so many cases are looked at row by row: a query has a price, and a small estate has many small runs."""
 
 
 class Outcome(IntEnum):
@@ -63,10 +66,35 @@ class Verdicts:
     _counts: dict[Rule, dict[Outcome, int]] = field(default_factory=dict)
     _reasons: list[Counter[tuple[Rule, str]]] = field(default_factory=list)
     """What `undetermined` gives, once it was asked."""
+    _unknown: list[dict[str, str]] = field(default_factory=list)
+    """The unknown facts of each case, once they were asked."""
+
+    @property
+    def few(self) -> bool:
+        """Whether they are so few that to look at them row by row costs less than a query."""
+        return self.cases.height <= FEW_CASES
+
+    def where(self, mask: pl.Series) -> Verdicts:
+        """The same of some of the cases."""
+        return Verdicts(self.kind, self.rules, self.cases.filter(mask), self.outcomes.filter(mask), self.failed)
+
+    def said(self, rule: Rule, *outcomes: Outcome) -> list[int]:
+        """The rows of which a rule said one of some outcomes."""
+        wanted = [outcome.value for outcome in outcomes]
+        column = self.outcomes[rule.column]
+        if self.few:
+            return [row for row, value in enumerate(column.to_list()) if value in wanted]
+        return column.is_in(wanted).arg_true().to_list()
 
     def counts(self) -> Mapping[Rule, Mapping[Outcome, int]]:
         """How often each rule said what; every outcome is there, zeros too."""
-        if self.rules and not self._counts:
+        if self._counts or not self.rules:
+            return self._counts
+        if self.few:
+            for rule in self.rules:
+                few = self.outcomes[rule.column].to_list()
+                self._counts[rule] = {outcome: few.count(outcome.value) for outcome in Outcome}
+        else:
             numbers = self.outcomes.select(_sums(self.rules)).row(0)
             width = len(Outcome)
             for index, rule in enumerate(self.rules):
@@ -76,14 +104,11 @@ class Verdicts:
 
     def found(self, *outcomes: Outcome) -> Iterator[tuple[int, Rule, Outcome]]:
         """Row, rule and outcome wherever one of `outcomes` was said, rule by rule in row order."""
-        wanted = [outcome.value for outcome in outcomes]
         for rule, counts in self.counts().items():
-            if not any(counts[outcome] for outcome in outcomes):
-                continue
-            column = self.outcomes[rule.column]
-            rows = column.is_in(wanted).arg_true()
-            for row, value in zip(rows.to_list(), column[rows].to_list(), strict=True):
-                yield row, rule, Outcome(value)
+            if any(counts[outcome] for outcome in outcomes):
+                rows, column = self.said(rule, *outcomes), self.outcomes[rule.column]
+                for row, value in zip(rows, column[rows].to_list(), strict=True):
+                    yield row, rule, Outcome(value)
 
     def undetermined(self) -> Counter[tuple[Rule, str]]:
         """How many cases each rule left undetermined, by the reason."""
@@ -92,39 +117,63 @@ class Verdicts:
         return self._reasons[0]
 
     def _count_reasons(self) -> Counter[tuple[Rule, str]]:
-        """All rules are asked at once, of the cases that some of them left: a query each would be most of the cost."""
         left = {rule: counts[Outcome.UNDETERMINED] for rule, counts in self.counts().items()}
         found = Counter({(rule, Unknown.RULE_FAILED.value): left[rule] for rule in left if rule.column in self.failed})
         asked = [rule for rule, count in left.items() if count and rule.column not in self.failed]
         if asked:
-            outcomes = self.outcomes.select(rule.column for rule in asked)
-            some = outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
-            cases = self.cases.hstack(outcomes).lazy().filter(some)
-            instruments = "perhaps_excused_rules" in self.cases.columns
-            counted = cases.select(_reason_counts(rule, instruments) for rule in asked).collect()
-            for rule, counts in zip(asked, counted.row(0), strict=True):
-                found.update({(rule, each["reason"]): each["count"] for each in counts})
+            found.update(self._reasons_of_few(asked) if self.few else self._reasons_of_many(asked))
+        return found
+
+    def _reasons_of_few(self, asked: Sequence[Rule]) -> Counter[tuple[Rule, str]]:
+        """Row by row: the query of `_reasons_of_many` takes tens of milliseconds whatever the height."""
+        return Counter((rule, reason) for rule in asked for _, _, reason in self.open_facts(rule))
+
+    def open_facts(self, rule: Rule) -> Iterator[tuple[int, str | None, str]]:
+        """Row, first unknown fact and reason of the cases that a rule left undetermined; to be asked of few."""
+        asked, unknown = facts_of(rule), self._unknown or self._find_unknown()
+        for row in self.said(rule, Outcome.UNDETERMINED):
+            there = unknown[row]
+            fact = next((name for name in asked if name in there), None)
+            if rule.column in self.failed:
+                yield row, fact, Unknown.RULE_FAILED.value
+            elif fact is not None:
+                yield row, fact, there[fact]
+            else:
+                yield row, None, self.reason(rule, self.cases.row(row, named=True))
+
+    def _find_unknown(self) -> Sequence[Mapping[str, str]]:
+        self._unknown.extend(unknown_facts(self.cases, self.rules))
+        return self._unknown
+
+    def _reasons_of_many(self, asked: Sequence[Rule]) -> Counter[tuple[Rule, str]]:
+        """All rules are asked at once, of the cases that some of them left: a query each would be most of the cost."""
+        outcomes = self.outcomes.select(rule.column for rule in asked)
+        some = outcomes.select(pl.any_horizontal(pl.all() == Outcome.UNDETERMINED.value)).to_series()
+        cases = self.cases.hstack(outcomes).lazy().filter(some)
+        instruments = "perhaps_excused_rules" in self.cases.columns
+        counted = cases.select(_reason_counts(rule, instruments) for rule in asked).collect()
+        found: Counter[tuple[Rule, str]] = Counter()
+        for rule, counts in zip(asked, counted.row(0), strict=True):
+            found.update({(rule, each["reason"]): each["count"] for each in counts})
         return found
 
     def reasons(self, rule: Rule) -> pl.DataFrame:
         """The rows (`index`) of the cases that a rule left undetermined, each with its `reason`."""
-        index = (self.outcomes[rule.column] == Outcome.UNDETERMINED.value).arg_true().alias("index")
+        index = pl.Series("index", self.said(rule, Outcome.UNDETERMINED), dtype=pl.UInt32)
         if rule.column in self.failed:
             return index.to_frame().with_columns(reason=pl.lit(Unknown.RULE_FAILED.value))
+        if self.few:
+            found = [reason for _, _, reason in self.open_facts(rule)]
+            return pl.DataFrame([index, pl.Series("reason", found, dtype=pl.String)])
         open_cases = self.cases[index]
-        reasons = open_cases.select(_reason(rule, "perhaps_excused_rules" in open_cases.columns)).to_series()
+        reasons = open_cases.select(reason_column(rule, "perhaps_excused_rules" in open_cases.columns)).to_series()
         return pl.DataFrame([index, reasons])
 
     def reason(self, rule: Rule, row: Mapping[str, object]) -> str:
         """Why one undetermined case is; the same reason that `undetermined` counts."""
         if rule.column in self.failed:
             return Unknown.RULE_FAILED.value
-        for name in _asked(rule):
-            if _is_open(row[name]):
-                return str(row.get(why(FACTS[name].source)) or Unknown.NOT_REPORTED.value)
-        if rule.id in (row.get("perhaps_excused_rules") or ()):  # type: ignore[operator]  # the contract of a case row
-            return str(row.get(why(Source.DEVICE)) or Unknown.RECORD_UNREADABLE.value)
-        return Unknown.NOT_REPORTED.value
+        return reason_of(rule, row)
 
 
 def judge(cases: pl.DataFrame, kind: CaseKind, rulebook: Rulebook, places: Places | None = None) -> Verdicts:
@@ -283,15 +332,6 @@ def _code(outcome: Outcome) -> pl.Expr:
     return pl.lit(outcome.value, dtype=pl.UInt8)
 
 
-SELECTORS = {"controller_types": "controller_type", "jurisdictions": "jurisdictions"}
-
-
-def _asked(rule: Rule) -> list[str]:
-    """The facts whose absence can leave a rule undetermined, selectors first."""
-    selecting = [fact for selector, fact in SELECTORS.items() if getattr(rule, selector)]
-    return list(dict.fromkeys([*selecting, *rule.facts]))
-
-
 @lru_cache(maxsize=4_096)
 def _sums(rules: tuple[Rule, ...]) -> list[pl.Expr]:
     """One sum for each rule and outcome, in that order."""
@@ -303,44 +343,10 @@ def _sums(rules: tuple[Rule, ...]) -> list[pl.Expr]:
 
 
 @lru_cache(maxsize=4_096)
-def _reason(rule: Rule, instruments: bool) -> pl.Expr:
-    """Why an undetermined case is: the reason of the first fact asked that is unknown, be it in part."""
-    reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
-    if instruments:
-        unclear = pl.coalesce(why(Source.DEVICE), pl.lit(Unknown.RECORD_UNREADABLE.value))
-        reasons.append(pl.when(pl.col("perhaps_excused_rules").list.contains(rule.id)).then(unclear))
-    return pl.coalesce(*reasons, pl.lit(Unknown.NOT_REPORTED.value)).alias("reason")
-
-
-@lru_cache(maxsize=4_096)
 def _reason_counts(rule: Rule, instruments: bool) -> pl.Expr:
     """Each reason why a rule left cases undetermined, and of how many, as one list."""
     left = pl.col(rule.column) == Outcome.UNDETERMINED.value
-    return _reason(rule, instruments).filter(left).value_counts().implode().alias(rule.column)
-
-
-@lru_cache(maxsize=4_096)
-def first_open(rule: Rule) -> tuple[pl.Expr, pl.Expr]:
-    """Of an undetermined case the first fact asked that is unknown, as `fact`, and why it is, as `reason`."""
-    named = [pl.when(_is_open_column(name)).then(pl.lit(name)) for name in _asked(rule)]
-    reasons = [pl.when(_is_open_column(name)).then(_fact_reason(name)) for name in _asked(rule)]
-    return pl.coalesce(*named).alias("fact"), pl.coalesce(*reasons).alias("reason")
-
-
-def _is_open_column(name: str) -> pl.Expr:
-    fact = pl.col(name)
-    return fact.is_null() | incomplete(fact) if FACTS[name].type is FactType.TEXTS else fact.is_null()
-
-
-def _is_open(value: object) -> bool:
-    """Whether a fact is unknown, or a list that is known in part."""
-    return value is None or (isinstance(value, list | tuple) and None in value)
-
-
-def _fact_reason(name: str) -> pl.Expr:
-    source = FACTS[name].source
-    reported = pl.lit(Unknown.NOT_REPORTED.value)
-    return reported if why(source) == why(FACTS["occurred_at"].source) else pl.coalesce(pl.col(why(source)), reported)
+    return reason_column(rule, instruments).filter(left).value_counts().implode().alias(rule.column)
 
 
 def judge_row(rule: Rule, row: Mapping[str, object]) -> Outcome:

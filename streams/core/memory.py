@@ -26,6 +26,8 @@ from streams.core.told import EventKey
 SMALL_ROWS = 16_384
 """A part with fewer rows is put together with its neighbours, when there are many."""
 SMALL_PARTS = 32
+FEW_ROWS = 128
+"""So many rows are read in less time than an index is asked."""
 SEEN_BYTES = 72
 """What the hash of one event takes."""
 KEY = ("controller_id", "event_id")
@@ -78,7 +80,10 @@ class Part:
         return self._events
 
     def rows_of_people(self, refs: pl.Series) -> list[int]:
-        """The rows about some persons, by a sorted column of hashes made when it is first asked for."""
+        """The rows about some persons, by a sorted column of hashes made when it is first asked for; few are read."""
+        if self.frame.height <= FEW_ROWS:
+            named = set(refs.to_list())
+            return [row for row, ref in enumerate(self.frame["subject_ref"].to_list()) if ref in named]
         if self._people is None:
             people = self.frame.select(pl.col("subject_ref").hash().alias("hash"), pl.col("subject_ref").is_not_null())
             self._people = people.with_row_index("at").filter("subject_ref").drop("subject_ref").sort("hash")

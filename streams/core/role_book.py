@@ -12,12 +12,13 @@ Rules:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
 from streams.core.case_book import Stated
+from streams.core.constant import constant
 from streams.core.entry import PART, PLACED, SEEN, Entry, happenings, needed, playing, reduces
 from streams.core.hold import left_behind
 from streams.core.judge import Verdicts, judge
@@ -69,12 +70,16 @@ class RoleBook:
         """The entries of cases that the rules of roles have judged, in all roles or in those of some numbers."""
         frame, parts = _placed(judged.cases, places)
         found: list[Entry] = []
+        said: defaultdict[Part, list[tuple[object, ...]]] = defaultdict(list)
         for role, known, rows in playing(frame, judged, self._by_rule):
-            if only is not None and self._number(role) not in only:
+            number = self._number(role)
+            if only is not None and number not in only:
                 continue
             kept = needed(rows, role)
             found += self._entries(kept, role, known=known)
-            self._remember(kept, parts, role, known=known)
+            for part, at, site in zip(*(kept[name].to_list() for name in (PART, "at", "site_in_force")), strict=True):
+                said[parts[part]].append((at, number, known, site))
+        self._remember(said)
         return found
 
     def _asks(self, verdicts: Verdicts) -> bool:
@@ -92,12 +97,11 @@ class RoleBook:
             for row, version, offset, case in zip(*columns, cases, strict=True)
         ]
 
-    def _remember(self, rows: pl.DataFrame, parts: Sequence[Part], role: Role, *, known: bool) -> None:
-        said = {"role": pl.lit(self._number(role), pl.UInt16), "known": pl.lit(known, pl.Boolean)}
-        fresh = rows.select("at", **said, site="site_in_force")
-        by_part = rows.select(PART).with_columns(fresh).partition_by(PART, as_dict=True, include_key=False)
-        for (number,), own in by_part.items():
-            part = parts[number]
+    @staticmethod
+    def _remember(said: Mapping[Part, Sequence[tuple[object, ...]]]) -> None:
+        """Keep beside each part the roles in which rows of it were entered, as `SCHEMA` says them."""
+        for part, rows in said.items():
+            own = pl.DataFrame(rows, schema=SCHEMA, orient="row")
             # What stands in for others may stand there already.
             part.roles = own if part.roles is None else pl.concat([part.roles, own]).unique(maintain_order=True)
 
@@ -182,7 +186,7 @@ class RoleBook:
 def _placed(frame: pl.DataFrame, places: Places) -> tuple[pl.DataFrame, list[Part]]:
     """The frame with the number of the part of each row, and `at` as its row in that part; and the parts."""
     if isinstance(places, Part):
-        return frame.with_columns(pl.lit(0, pl.UInt32).alias(PART)), [places]
+        return frame.hstack([constant(0, frame.height, pl.UInt32).alias(PART)]), [places]
     numbers = {part: number for number, part in enumerate(dict.fromkeys(part for part, _ in places))}
     by_place = pl.DataFrame(
         [(numbers[part], row) for part, row in places], schema={PART: pl.UInt32, "at": pl.Int64}, orient="row"

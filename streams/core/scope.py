@@ -91,7 +91,8 @@ def reach_of(cases: pl.DataFrame, scopes: Iterable[Scope], places: Places) -> di
     """How far each scope reaches."""
     wanted = {scope: _row_selectors(scope) for scope in scopes}
     asked = {name: each for selectors in wanted.values() for name, each in selectors.items()}
-    known = {name: cases.select(each).to_series() for name, each in asked.items()}
+    answers = cases.select(each.alias(name) for name, each in asked.items()) if asked else ()
+    known = dict(zip(asked, answers, strict=True))
     telling = {name: each for name, each in known.items() if not each.all(ignore_nulls=False)}
     return {
         scope: _reach(cases.height, scope, places, [telling[name] for name in selectors if name in telling])

@@ -262,10 +262,10 @@ class Pipeline:
             if not share.chamber.busy:
                 await asyncio.sleep(LOOK_SECONDS)
             async with share.turn:
-                heard = await self._views.heard()
-                opinion = await self._thread.run(share.chamber.look, heard)
-                if opinion:
-                    await self._tell(share, opinion)
+                if share.held is not None or not share.chamber.calm:
+                    heard = await self._views.heard()
+                    if opinion := await self._thread.run(share.chamber.look, heard):
+                        await self._tell(share, opinion)
                 if share.held is not None:
                     await self._note_held(share)
                 await self._tell_anew(share)

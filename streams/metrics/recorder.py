@@ -116,7 +116,8 @@ class Recorder:
         self.cases(verdicts.kind, verdicts.cases.height)
         for rule, counts in verdicts.counts().items():
             for outcome, count in counts.items():
-                self.outcome(rule, outcome, count)
+                if count:
+                    self.outcome(rule, outcome, count)
         for (rule, reason), count in verdicts.undetermined().items():
             self._count(catalogue.UNDETERMINED, count, rule.id, reason)
 

@@ -23,9 +23,10 @@ from streams.core.context import Context
 from streams.core.entry import PARTS, WHY, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.instant import SECOND
-from streams.core.judge import Outcome, Verdicts, first_open, judge
+from streams.core.judge import Outcome, Verdicts, judge
 from streams.core.likeness import Likeness, alike
 from streams.core.profile import Profiles
+from streams.core.reason import first_open
 from streams.core.rule import DeadlineRule, Role
 from streams.core.rulebook import Rulebook
 from streams.core.violation import violation_ids

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+
+import polars as pl
+import pytest
 
 from rule_texts import a_pack, a_rule
 from settled_world import PEOPLE, a_feed, a_match, a_settled_world, registry_record, subject_record, text_at, tick
 from shuffled_log import Court, Logged, final, frame
 from streams.core.chamber import Chamber
 from streams.core.instant import NEVER, SECOND
+from streams.core.memory import Part
 from streams.core.rulebook import Rulebook, load
 
 NO_CONSENT = load([("law.yaml", a_pack(a_rule("test.r1.consent", condition="NOT consent_in_force")))])
@@ -53,6 +58,31 @@ def test_a_consent_that_comes_in_time_takes_the_violation_back_and_says_by_what_
     assert (last.changed_by, last.in_force_since is not None, last.reached_log_at is not None) == (
         ("consent_given",), True, True,
     )  # fmt: skip
+
+
+def test_a_chamber_is_calm_until_a_record_comes_and_again_when_it_was_looked_at() -> None:
+    court = a_court(NO_CONSENT, without_consent())
+    court.tell([at(0, a_match())])
+    court.look()
+    assert all(chamber.calm for chamber in court.chambers)
+    court.tell([at(1, consent())])
+    assert not all(chamber.calm for chamber in court.chambers)
+    court.look()
+    assert all(chamber.calm for chamber in court.chambers)
+    court.tell([at(2, a_feed(valid_from=text_at(1), complete_until=text_at(2_000)))])
+    assert not any(chamber.calm for chamber in court.chambers)
+
+
+def test_few_rows_about_persons_are_found_as_in_many() -> None:
+    people = ["s_1", None, "s_2", "s_1", "s_3", None]
+    placed = {"occurred_at": datetime(2026, 3, 10, tzinfo=UTC), "recorded_at": 0}
+    part = Part(pl.DataFrame([{"subject_ref": ref} | placed for ref in people]), 0)
+    for wanted, rows in ((["s_1"], [0, 3]), (["s_2", "s_3"], [2, 4]), (["s_9"], [])):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("streams.core.memory.FEW_ROWS", -1)
+            many = part.rows_of_people(pl.Series(wanted, dtype=pl.String))
+        few = part.rows_of_people(pl.Series(wanted, dtype=pl.String))
+        assert sorted(few) == sorted(many) == rows
 
 
 def test_a_consent_that_comes_later_than_promised_contests_and_acquits_nobody() -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rule_texts import a_pack, a_rule
 from schemas.contract import Message
 from small_world import a_match
 from streams.core.case import Views, assemble
-from streams.core.entry import entries
+from streams.core.entry import PART, entries, needed
 from streams.core.facts import CaseKind
 from streams.core.frame import frame_of
+from streams.core.rule import Role
 from streams.core.rulebook import load
 
+HALF_DAY = timedelta(hours=12)
+SCHEMA = {
+    PART: pl.UInt32(),
+    "event_id": pl.String(),
+    "occurred_at": pl.Datetime("us", "UTC"),
+    "controller_id": pl.String(),
+    "subject_ref": pl.String(),
+}
 SEEN: dict[str, Any] = {
     "opens": [{"record": "enrolment"}],
     "key": ["controller", "subject"],
@@ -40,6 +55,35 @@ def ids(rule: str, *batch: Message) -> list[tuple[str, str]]:
     """Role and event of what a rule has entered of matches."""
     cases = assemble(frame_of(list(batch)), CaseKind.MATCH, Views())
     return [(each.case.what, each.case.id) for each in entries(cases, CaseKind.MATCH, load([("t.yaml", a_pack(rule))]))]
+
+
+ROLES = [
+    role
+    for deadline in (QUARTERLY, QUARTERLY | {"once": "ever"}, QUARTERLY | {"once": "day"}, SEEN)
+    for role in load(
+        [("t.yaml", a_pack(a_rule(kind="deadline", judges=None, condition=None, deadline=deadline)))]
+    ).roles.values()
+]
+CASES = st.lists(
+    st.fixed_dictionaries(
+        {
+            PART: st.integers(0, 1),
+            "event_id": st.sampled_from(["e-1", "e-2", "ä", "\U0001f6c2"]),
+            "occurred_at": st.integers(0, 5).map(lambda number: datetime(2026, 3, 30, tzinfo=UTC) + number * HALF_DAY),
+            "controller_id": st.sampled_from(["zoo", "mall"]),
+            "subject_ref": st.sampled_from(["s_1", "s_2", None]),
+        }
+    )
+)
+
+
+@given(CASES, st.sampled_from(ROLES))
+def test_few_cases_are_chosen_from_as_many_are(cases: list[dict[str, Any]], role: Role) -> None:
+    rows = pl.DataFrame(cases, schema=SCHEMA).with_row_index("at")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.core.entry.FEW_CASES", -1)
+        many = needed(rows, role)
+    assert needed(rows, role).equals(many)
 
 
 def test_of_matches_that_open_one_duty_the_first_of_each_period_is_entered() -> None:

@@ -28,7 +28,7 @@ from streams.core.condition import Condition, Node, fact_names
 from streams.core.facts import CaseKind
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.instant import NEVER
-from streams.core.judge import Outcome, Verdicts, judge, judge_row
+from streams.core.judge import FEW_CASES, Outcome, Verdicts, judge, judge_row
 from streams.core.rule import Excuse, Rule
 from streams.core.rulebook import Rulebook, load
 
@@ -88,21 +88,26 @@ def test_verdicts_do_not_depend_on_the_size_and_the_order_of_batches(world: Worl
 
 
 @WHOLE
-@given(worlds())
-def test_the_counts_add_up_and_every_undetermined_case_has_its_reason(world: World) -> None:
+@given(worlds(), st.sampled_from([0, FEW_CASES]))
+def test_the_counts_add_up_and_every_undetermined_case_has_its_reason(world: World, few: int) -> None:
     verdicts = verdicts_of(world, world.messages)
-    counts = verdicts.counts()
-    assert set(counts) == set(verdicts.rules)
-    found = Counter((rule, outcome) for _, rule, outcome in verdicts.found(*Outcome))
     rows = verdicts.cases.to_dicts()
-    reasons = Counter(
-        (rule, verdicts.reason(rule, rows[row])) for row, rule, _ in verdicts.found(Outcome.UNDETERMINED)
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.core.judge.FEW_CASES", few)
+        counts, undetermined = verdicts.counts(), verdicts.undetermined()
+        found = list(verdicts.found(*Outcome))
+        left = list(verdicts.found(Outcome.UNDETERMINED))
+    assert set(counts) == set(verdicts.rules)
+    assert [(row, outcome) for row, _, outcome in found] == [
+        (row, judge_row(rule, each)) for rule in verdicts.rules for row, each in enumerate(rows)
+    ]
+    assert left == [each for each in found if each[2] is Outcome.UNDETERMINED]
+    said_of = Counter((rule, outcome) for _, rule, outcome in found)
     for rule in verdicts.rules:
         assert list(counts[rule]) == list(Outcome)
         assert sum(counts[rule].values()) == len(world.messages)
-        assert all(found[rule, outcome] == counts[rule][outcome] for outcome in Outcome)
-    assert verdicts.undetermined() == reasons
+        assert all(said_of[rule, outcome] == counts[rule][outcome] for outcome in Outcome)
+    assert undetermined == Counter((rule, verdicts.reason(rule, rows[row])) for row, rule, _ in left)
 
 
 SELECTED = {

@@ -240,9 +240,10 @@ class Court:
             )
 
     def look(self) -> None:
-        """Look at what was touched, until nothing is left."""
+        """Look at what was touched, until nothing is left; where all is calm nobody looks, as in a worker."""
         for bench in self.benches:
-            bench.take(bench.chamber.look(self.heard))
+            if bench.chamber.held_cases or not bench.chamber.calm:
+                bench.take(bench.chamber.look(self.heard))
             while bench.chamber.busy:
                 bench.take(bench.chamber.look(self.heard))
 
