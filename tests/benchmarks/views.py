@@ -18,8 +18,10 @@ import json
 import os
 import sys
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,15 @@ from streams.simulator.broker import EmbeddedBroker
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
+def token(number: int) -> str:
+    """The token of a person: 128 bits that look drawn at random, as sources make them."""
+    return f"s_{urlsafe_b64encode(blake2b(b'%d' % number, digest_size=16).digest())[:-2].decode()}"
+
+
 def records(count: int) -> Iterator[tuple[str, SubjectRecord]]:
     """Key and record: of each person an enrolment, a consent and, of one in ten, a withdrawal, else another consent."""
     for number in range(count):
-        ref, which = live_job.subject_ref(number // 3), number % 3
+        ref, which = token(number // 3), number % 3
         about: dict[str, Any] = {"controller_id": "c1", "subject_ref": ref, "record_id": f"r{number}"}
         about["valid_from"] = live_job.SINCE
         if which == 0:
