@@ -133,7 +133,9 @@ class _Rows:
         if records.n_unique() < rows.height:
             newest = pl.col("version").max().over("key", "record_id")
             rows = rows.filter(pl.col("version") == newest).unique()
-        self._take(rows.sort("key"))
+        ordered = rows.sort("key")
+        del rows
+        self._take(ordered)
 
     def find(self, keys: pl.Series) -> pl.Series:
         """The place of each person; -1 for one of whom there is no statement."""

@@ -131,9 +131,9 @@ class Histories:
         self.objects = {ref: each for ref, each in self.objects.items() if ref not in plain}
         self._stored, self._whole = 0, False
 
-    def keep_few(self) -> None:
-        """Make objects of all persons where they are few: nobody waits for the columns of a small estate."""
-        if self.table.persons <= FEW:
+    def keep_few(self, most: int) -> None:
+        """Make objects of all persons where they are few, and no more than `most`: nobody waits for their columns."""
+        if self.table.persons <= min(FEW, most):
             self.fetch(self._others())
             self._whole = True
 
