@@ -16,7 +16,8 @@ LENGTH, BYTES = 24, 16
 
 def packed(tokens: pl.Series) -> pl.Series:
     """The number of each token; null for one that has none."""
-    alike = (tokens.str.len_bytes() == LENGTH) & tokens.str.starts_with("s_") & ~tokens.str.contains_any(["+", "/", "="])
+    long, foreign = tokens.str.len_bytes() == LENGTH, tokens.str.contains_any(["+", "/", "="])
+    alike = long & tokens.str.starts_with("s_") & ~foreign
     letters = tokens.set(~alike, None).str.slice(2)
     letters = letters.str.replace_all("-", "+", literal=True).str.replace_all("_", "/", literal=True)
     # What is no base64, or holds bits beyond the 128, is refused.

@@ -32,7 +32,7 @@ Row = tuple[str, int, int, int, int]
 """Of one statement what stands behind the person in `STATEMENT_COLUMNS`."""
 OWN = {name: kind for name, kind in STATEMENT_COLUMNS.items() if name != "subject_ref"}
 SAID = ("version", "claim", "term")
-"""What few rows have for themselves, so that a row keeps its place in a list: `term` is how long it holds, if it ends."""
+"""What most rows share with others, so that each keeps its place in a list; `term` is how long it holds, if it ends."""
 
 
 class StatementTable:

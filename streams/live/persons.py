@@ -34,7 +34,7 @@ from streams.metrics.site_metric import ConsentChange
 
 CONSENT_CHANGES: Mapping[str, ConsentChange] = {GIVEN: ConsentChange.GIVEN, WITHDRAWN: ConsentChange.WITHDRAWN}
 KEPT_MAX = 120_000
-"""So many persons of a small estate are objects at most, a kilobyte each, however many partitions they are spread over."""
+"""So many persons of a small estate are objects at most, a kilobyte each, over however many partitions."""
 WAITING_MAX = 5_000
 """So many records that waited are taken one by one in one go: a tenth of a second in which no batch is judged."""
 

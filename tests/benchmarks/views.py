@@ -4,10 +4,10 @@
 
 Writes records of consents, enrolments and withdrawals, three a person, to `subjects`, reads them with the readers of
 the worker, and prints, last, one JSON line: `records_per_second`, `cpu_records_per_second` (by the time that the
-process spent, on a machine that is shared), `mib_a_million`, what the process grew by for good, and `peak_mib_a_million`,
-what it grew by meanwhile. It is its own memory that counts, not the code of libraries that it shares; and what it grew
-by is looked at after a moment, for the allocator gives back what was freed within a second or two. The records are read
-as if written before every case that a worker remembers, as nearly all are.
+process spent, on a machine that is shared), `mib_a_million`, what the process grew by for good, and
+`peak_mib_a_million`, what it grew by meanwhile. Its own memory counts, not the code of libraries; and it is looked at
+after a moment, for the allocator gives back what was freed within a second or two. The records are read as if written
+before every case that a worker remembers, as nearly all are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import live_job
 from live import PARTITIONS, registered, say
@@ -85,7 +85,7 @@ def resident() -> int:
 class Peak:
     """The most that this process holds in memory during a block."""
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> Self:
         self.bytes = resident()
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._look)
