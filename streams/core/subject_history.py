@@ -131,7 +131,7 @@ class Histories:
         self.objects = {ref: each for ref, each in self.objects.items() if ref not in plain}
         self._stored, self._whole = 0, False
 
-    def keep_few(self, most: int) -> None:
+    def keep_few(self, most: int = FEW) -> None:
         """Make objects of all persons where they are few, and no more than `most`: nobody waits for their columns."""
         if self.table.persons <= min(FEW, most):
             self.fetch(self._others())
