@@ -56,13 +56,12 @@ class ConsentEnds:
             pl.col("claim").is_in(claims.numbers({WITHDRAWN})) | pl.struct("person", "record_id").is_duplicated()
         )["person"].unique()
         objects = list(histories.objects)
-        known = pl.Series(objects, dtype=pl.String)
-        doubtful = pl.concat([doubtful, table.refs.is_in(known.implode()).arg_true().cast(pl.UInt32)]).unique()
+        doubtful = pl.concat([doubtful, table.numbers(objects)]).unique()
         plain = ending.filter(~pl.col("person").is_in(doubtful.implode()))
         minutes = plain.group_by(minute=-(-pl.col("until") // MINUTE)).agg(pl.col("count").sum())
         for minute, count in minutes.iter_rows():
             self._expect(minute, count)
-        looked_at = dict.fromkeys([*objects, *table.refs.gather(doubtful)])
+        looked_at = dict.fromkeys([*objects, *table.named(doubtful)])
         for _, history in histories.each(list(looked_at)):
             self.change((), history.consent_ends())
 

@@ -3,7 +3,7 @@
 Rules:
 1. A table is a set: the order in which statements are put in, and how often, changes nothing. Of one record of a person
    only the highest version is kept, with each of its contents.
-2. Persons are found by a hash and compared by their whole token, so two tokens with one hash are still two persons.
+2. Persons are sorted and compared by their whole token: by its number where it has one, else by its text.
 3. What was put in is sorted when somebody asks, or where much has come: a rebuild puts in, and asks at its end.
 4. A text is copied out of the batch it came in, which would else be kept as a whole.
 """
@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 import polars as pl
+
+from streams.core.instant import NEVER
+from streams.core.packed_token import packed, unpacked
 
 SETTLE_ROWS = 300_000
 """So many new rows are sorted in at the latest, and no fewer than there are already: what came twice is kept once."""
@@ -27,109 +30,166 @@ STATEMENT_COLUMNS: Mapping[str, pl.DataType] = {
 """Statements about persons as columns: a claim by its number, instants in microseconds."""
 Row = tuple[str, int, int, int, int]
 """Of one statement what stands behind the person in `STATEMENT_COLUMNS`."""
-OWN = tuple(name for name in STATEMENT_COLUMNS if name != "subject_ref")
+OWN = {name: kind for name, kind in STATEMENT_COLUMNS.items() if name != "subject_ref"}
+SAID = ("version", "claim", "term")
+"""What most rows share with others, so that each keeps its place in a list; `term` is how long it holds, if it ends."""
 
 
 class StatementTable:
     """Statements about persons; few bytes each, and a moment to find those of some persons."""
 
-    __slots__ = ("_first", "_hashes", "_new", "_refs", "_rows")
+    __slots__ = ("_numbered", "_spelled")
 
     def __init__(self) -> None:
-        self._new: list[pl.DataFrame] = []
-        self._take(pl.DataFrame(schema={**STATEMENT_COLUMNS, "hash": pl.UInt64()}))
+        self._numbered = _Rows(pl.UInt128())
+        self._spelled = _Rows(pl.String())
 
     def __bool__(self) -> bool:
-        return bool(self._new) or bool(self._rows.height)
+        return bool(self._numbered or self._spelled)
 
     def put(self, rows: pl.DataFrame) -> None:
         """Take statements in, as `STATEMENT_COLUMNS`."""
-        if rows.height:
-            self._new.append(owned(rows.select(*STATEMENT_COLUMNS)))
-        if sum(each.height for each in self._new) > max(SETTLE_ROWS, self._rows.height):
-            self.settle()
+        keyed = rows.select(packed(rows["subject_ref"]).alias("key"), *OWN)
+        spelled = keyed["key"].is_null()
+        if spelled.any():
+            self._spelled.put(rows.rename({"subject_ref": "key"}).select("key", *OWN).filter(spelled))
+            keyed = keyed.filter(~spelled)
+        self._numbered.put(keyed)
 
     def settle(self) -> None:
         """Sort in what was put in."""
-        if not self._new:
-            return
-        rows = pl.concat([self._whole(), *self._new])
-        self._new = []
-        hashed = rows.with_columns(pl.col("subject_ref").hash().alias("hash"))
-        records = hashed.select(pl.col("hash") + 3 * pl.col("record_id").hash()).to_series()
-        if records.n_unique() < rows.height:
-            newest = pl.col("version").max().over("subject_ref", "record_id")
-            hashed = hashed.filter(pl.col("version") == newest).unique()
-        ordered = hashed.sort("hash")
-        same = pl.col("hash") == pl.col("hash").shift()
-        if ordered.select((same & (pl.col("subject_ref") != pl.col("subject_ref").shift())).any()).item():
-            ordered = hashed.sort("hash", "subject_ref")
-        self._take(ordered)
+        self._numbered.settle()
+        self._spelled.settle()
+
+    @property
+    def persons(self) -> int:
+        """Of how many persons there is a statement."""
+        self.settle()
+        return len(self._numbered.keys) + len(self._spelled.keys)
 
     @property
     def refs(self) -> pl.Series:
-        """Every person of whom there is a statement."""
+        """Every person of whom there is a statement; their place here is their number in `rows`."""
         self.settle()
-        return self._refs
+        return pl.concat([unpacked(self._numbered.keys), self._spelled.keys])
+
+    def named(self, persons: pl.Series) -> list[str]:
+        """The tokens of some persons, by their numbers."""
+        self.settle()
+        count = len(self._numbered.keys)
+        numbered = unpacked(self._numbered.keys.gather(persons.filter(persons < count))).to_list()
+        return numbered + self._spelled.keys.gather(persons.filter(persons >= count) - count).to_list()
+
+    def numbers(self, refs: Collection[str]) -> pl.Series:
+        """The numbers of those of some persons of whom there is a statement."""
+        self.settle()
+        asked = pl.Series(list(refs), dtype=pl.String)
+        count = len(self._numbered.keys)
+        places = [self._numbered.find(packed(asked)), self._spelled.find(asked)]
+        found = [places[0].filter(places[0] >= 0), places[1].filter(places[1] >= 0) + count]
+        return pl.concat(found).cast(pl.UInt32)
 
     def rows(self) -> pl.DataFrame:
         """Every statement: the number of its `person` in `refs`, and what stands behind it in `STATEMENT_COLUMNS`."""
         self.settle()
-        return self._persons().to_frame("person").hstack(self._rows)
+        return pl.concat([self._numbered.whole(0), self._spelled.whole(len(self._numbered.keys))])
 
     def of(self, refs: Collection[str]) -> Iterator[tuple[str, list[Row]]]:
         """The statements about those of some persons, each named once, of whom there are any."""
         self.settle()
         asked = pl.Series(list(refs), dtype=pl.String)
-        place = self._find(asked)
+        if self._numbered:
+            yield from self._numbered.of(asked, packed(asked))
+        if self._spelled:
+            yield from self._spelled.of(asked, asked)
+
+
+class _Rows:
+    """The statements about persons whose tokens are kept in one way, sorted by their `keys`."""
+
+    __slots__ = ("_first", "_new", "_rows", "_said", "keys")
+
+    def __init__(self, kind: pl.DataType) -> None:
+        self._new: list[pl.DataFrame] = []
+        self._take(pl.DataFrame(schema={"key": kind, **OWN}))
+
+    def __bool__(self) -> bool:
+        return bool(self._new) or bool(self._rows.height)
+
+    def put(self, rows: pl.DataFrame) -> None:
+        if rows.height:
+            self._new.append(owned(rows))
+        if sum(each.height for each in self._new) > max(SETTLE_ROWS, self._rows.height):
+            self.settle()
+
+    def settle(self) -> None:
+        if not self._new:
+            return
+        new, self._new = self._new, []
+        known = [self.keys.gather(self._persons()).alias("key").to_frame().hstack(self._plain(self._rows))]
+        rows = pl.concat([*(known if self._rows.height else ()), *new])
+        del known, new
+        records = rows.select(pl.col("key").hash() + 3 * pl.col("record_id").hash()).to_series()
+        if records.n_unique() < rows.height:
+            newest = pl.col("version").max().over("key", "record_id")
+            rows = rows.filter(pl.col("version") == newest).unique()
+        ordered = rows.sort("key")
+        del rows
+        self._take(ordered)
+
+    def find(self, keys: pl.Series) -> pl.Series:
+        """The place of each person; -1 for one of whom there is no statement."""
+        if not len(self.keys):
+            return pl.repeat(-1, len(keys), dtype=pl.Int64, eager=True)
+        place = self.keys.search_sorted(keys, side="left").clip(upper_bound=len(self.keys) - 1).cast(pl.Int64)
+        return place.set(~(self.keys.gather(place) == keys).fill_null(value=False), -1)
+
+    def of(self, asked: pl.Series, keys: pl.Series) -> Iterator[tuple[str, list[Row]]]:
+        place = self.find(keys)
         known = (place >= 0).arg_true()
         place = place.gather(known)
         firsts, ends = self._first.gather(place), self._first.gather(place + 1)
         counts = (ends - firsts).to_list()
-        rows = self._rows[pl.select(pl.int_ranges(firsts, ends).explode(empty_as_null=False)).to_series()].iter_rows()
+        chosen = pl.select(pl.int_ranges(firsts, ends, dtype=pl.UInt32).explode(empty_as_null=False)).to_series()
+        rows = self._plain(self._rows[chosen]).iter_rows()
         for ref, count in zip(asked.gather(known).to_list(), counts, strict=True):
             yield ref, [next(rows) for _ in range(count)]
 
-    def _find(self, refs: pl.Series) -> pl.Series:
-        """The place of each person; -1 for one of whom there is no statement."""
-        hashes, count = refs.hash(), len(self._refs)
-        place = self._hashes.search_sorted(hashes, side="left").cast(pl.Int64)
-        found = pl.repeat(-1, len(refs), dtype=pl.Int64, eager=True)
-        rows = ((place < count) & refs.is_not_null()).arg_true()
-        while len(rows):
-            here = place.gather(rows)
-            same = self._refs.gather(here) == refs.gather(rows)
-            found = found.scatter(rows.filter(same), here.filter(same))
-            rows, here = rows.filter(~same), here.filter(~same) + 1
-            left = here < count
-            rows, here = rows.filter(left), here.filter(left)
-            left = self._hashes.gather(here) == hashes.gather(rows)
-            rows, here = rows.filter(left), here.filter(left)
-            place = place.scatter(rows, here)
-        return found
+    def whole(self, first: int) -> pl.DataFrame:
+        """Every statement, behind the number of its person, of which the first is `first`."""
+        persons = (self._persons() + first).cast(pl.UInt32).alias("person")
+        return persons.to_frame().hstack(self._plain(self._rows))
 
     def _take(self, ordered: pl.DataFrame) -> None:
         """Hold statements that are sorted by person, each person named once."""
-        begins = ordered.select(
-            ((pl.col("hash") != pl.col("hash").shift()) | (pl.col("subject_ref") != pl.col("subject_ref").shift()))
-            .fill_null(value=True)
-            .arg_true()
-            .cast(pl.Int64)
-        ).to_series()
-        persons = owned(ordered.select("subject_ref", "hash")[begins])
-        self._refs, self._hashes = persons["subject_ref"], persons["hash"]
-        self._first = pl.concat([begins, pl.Series([ordered.height], dtype=pl.Int64)])
-        self._rows = owned(ordered.select(OWN))
+        key = ordered["key"]
+        begins = (key != key.shift()).fill_null(value=True).arg_true()
+        self.keys = owned(key.gather(begins).to_frame()).to_series()
+        self._first = pl.concat([begins, pl.Series([ordered.height], dtype=pl.UInt32)]).rechunk()
+        term = pl.when(pl.col("until") != NEVER).then(pl.col("until") - pl.col("since"))
+        rows = ordered.select("record_id", "since", "version", "claim", term.alias("term"))
+        self._said = rows.select(SAID).unique()
+        numbers = pl.int_range(self._said.height, eager=True).cast(_smallest(self._said.height)).alias("said")
+        coded = rows.join(self._said.hstack([numbers]), on=SAID, how="left", maintain_order="left", nulls_equal=True)
+        self._rows = owned(coded.select("record_id", "since", "said"))
+
+    def _plain(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows as they are kept, with what stands behind the person in `STATEMENT_COLUMNS`."""
+        until = (pl.col("since") + pl.col("term")).fill_null(NEVER).alias("until")
+        return rows.hstack(self._said[rows["said"]]).select("record_id", "version", "claim", "since", until)
 
     def _persons(self) -> pl.Series:
-        counts = self._first.diff().drop_nulls()
-        numbers = pl.int_range(len(self._refs), dtype=pl.UInt32, eager=True)
+        """The number of the person of each row."""
+        counts = self._first.diff(null_behavior="drop")
+        numbers = pl.int_range(len(self.keys), dtype=pl.UInt32, eager=True)
         return pl.select(numbers.repeat_by(counts).explode(empty_as_null=False)).to_series()
-
-    def _whole(self) -> pl.DataFrame:
-        return self._refs.gather(self._persons()).to_frame().hstack(self._rows).select(*STATEMENT_COLUMNS)
 
 
 def owned(rows: pl.DataFrame) -> pl.DataFrame:
     """The same rows with texts of their own: one that is cut out of a batch of records keeps all of the batch."""
     return rows.with_columns(pl.col(pl.String) + "").rechunk()
+
+
+def _smallest(count: int) -> pl.DataType:
+    """The smallest type that numbers so many things."""
+    return next((kind for bits, kind in ((8, pl.UInt8()), (16, pl.UInt16())) if count <= 2**bits), pl.UInt32())

@@ -131,9 +131,9 @@ class Histories:
         self.objects = {ref: each for ref, each in self.objects.items() if ref not in plain}
         self._stored, self._whole = 0, False
 
-    def keep_few(self) -> None:
-        """Make objects of all persons where they are few: nobody waits for the columns of a small estate."""
-        if len(self.table.refs) <= FEW:
+    def keep_few(self, most: int = FEW) -> None:
+        """Make objects of all persons where they are few, and no more than `most`: nobody waits for their columns."""
+        if self.table.persons <= min(FEW, most):
             self.fetch(self._others())
             self._whole = True
 
@@ -252,7 +252,7 @@ class Histories:
         """The persons with a statement of which the claim is wanted, or of whom nothing can be read."""
         made = [number for number, claim in enumerate(self.claims.made) if wanted(claim)]
         persons = self.table.rows().filter(pl.col("claim").is_in(made))["person"].unique(maintain_order=True)
-        found = dict.fromkeys(ref for ref in self.table.refs.gather(persons) if ref not in self.objects)
+        found = dict.fromkeys(ref for ref in self.table.named(persons) if ref not in self.objects)
         own = self.objects.items()
         found |= dict.fromkeys(ref for ref, each in own if each.unreadable or any(wanted(one.content) for one in each))
         return [*found, *self._marked.difference(found)]

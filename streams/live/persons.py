@@ -33,6 +33,8 @@ from streams.metrics.recorder import Recorder
 from streams.metrics.site_metric import ConsentChange
 
 CONSENT_CHANGES: Mapping[str, ConsentChange] = {GIVEN: ConsentChange.GIVEN, WITHDRAWN: ConsentChange.WITHDRAWN}
+KEPT_MAX = 120_000
+"""So many persons of a small estate are objects at most, a kilobyte each, over however many partitions."""
 WAITING_MAX = 5_000
 """So many records that waited are taken one by one in one go: a tenth of a second in which no batch is judged."""
 
@@ -95,7 +97,8 @@ class Persons:
         del self._waiting[partition]
         self._ends[partition] = ConsentEnds()
         self._ends[partition].begin(views.histories)
-        views.histories.keep_few()  # last: the ends of those who are columns are found in columns
+        kept = sum(len(each.histories.objects) for each in self._views.values())
+        views.histories.keep_few(KEPT_MAX - kept)  # last: the ends of those who are columns are found in columns
         return False
 
     def of(self, partition: int) -> Views | None:

@@ -54,7 +54,7 @@ def taken(found: list[Step], histories: Histories, *, plain: bool) -> Histories:
         elif what == "settle" and not plain:
             histories.settle()
         elif what == "keep" and not plain:
-            histories.keep_few()
+            histories.keep_few(len(PEOPLE))
         elif not plain:
             histories.states_at([(ref, "zoo", "entry", 0) for ref in PEOPLE])
     return histories

@@ -146,6 +146,25 @@ def test_a_chamber_is_told_of_what_changes_after_the_first_reading_and_of_no_rep
     assert chamber.told == [PEOPLE[0], PEOPLE[1]]
 
 
+@pytest.mark.parametrize("most", [0, 1, 2, 3])
+def test_few_persons_are_objects_from_the_first_reading_on_however_many_partitions_there_are(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(persons, "KEPT_MAX", most)
+    found = persons_of(recorder)
+    log = [written(subject_record("enrolment", subject_ref=ref).to_json(), None) for ref in PEOPLE]
+    found.take(set(range(PARTITIONS)), log, live=False)
+    settled(found)
+    homes = [sum(partition_of(ref, PARTITIONS) == partition for ref in PEOPLE) for partition in range(PARTITIONS)]
+    room, expected = most, []
+    for count in homes:
+        expected.append(count if count <= room else 0)
+        room -= expected[-1]
+    views = [found.of(partition) for partition in range(PARTITIONS)]
+    assert [each and len(each.histories.objects) for each in views] == expected
+    assert {ref for ref, _ in held(found)} == set(PEOPLE)
+
+
 def test_only_the_persons_of_partitions_that_are_kept_are_known(recorder: Recorder) -> None:
     found = persons_of(recorder)
     log = [written(subject_record("enrolment", subject_ref=ref).to_json(), None) for ref in PEOPLE]
