@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import sys
+from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -24,19 +25,24 @@ class DescribedJsonSchema(GenerateJsonSchema):
         """The schema of one model, its properties described."""
         model, found = schema["cls"], super().model_schema(schema)
         for holder in reversed(model.__mro__):
-            for name, text in _texts(holder).items() if issubclass(holder, BaseModel) else ():
+            texts = _texts(holder.__module__).get(holder.__qualname__, {}) if issubclass(holder, BaseModel) else {}
+            for name, text in texts.items():
                 if (field := model.model_fields.get(name)) is not None:
                     found["properties"][field.alias or name]["description"] = text
         return found
 
 
-def _texts(model: type[Any]) -> dict[str, str]:
-    """The text below each field that a model has of its own, where there is one."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        field.target.id: inspect.cleandoc(below.value.value)
-        for field, below in pairwise(definition.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
-    }
+@cache
+def _texts(module: str) -> dict[str, dict[str, str]]:
+    """By each class at the top of a module the text below each field that it has of its own, where there is one."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {each.name: dict(_described(each)) for each in tree.body if isinstance(each, ast.ClassDef)}
+
+
+def _described(definition: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, below in pairwise(definition.body):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        match below:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield field.target.id, inspect.cleandoc(text)
