@@ -49,7 +49,7 @@ stack:  ## build the image and start the containers; needs Docker and GRAFANA_AD
 # First the coverage gate, over the tests that are about what it measures (a rule's own tests run the core) and with few
 # examples, since tracing is slow. Then all other tests, and of those of the gate the properties with all examples. The
 # drills that kill workers wait half of their time, so they begin, and the rest fills the machine beside them.
-PROCESSES ?= 3
+PROCESSES ?= 4
 MEASURED := tests/schemas tests/core tests/law/test_rule_tests.py
 test: setup  ## all tests, with the coverage gate; ARGS="-k timeline" for some of them
 ifdef ARGS

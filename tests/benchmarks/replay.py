@@ -15,9 +15,11 @@ Rules:
    second, once, at the end (`persons_settled_per_second`). `whole_per_second` divides the events by all that a replay
    takes but the reading of records.
 2. The plain loop is the interpreter, one event after the other, on a sample of the same events by the same packs.
-3. DuckDB judges sixty rules over the same Parquet, with as-of joins for consent, purpose, device and authority; ours
-   judges the same sixty too, as `sixty_per_second`, and both must find the same number of violations. DuckDB counts
-   them; ours also writes each with the records behind it, and looks for repeats. `ratio_to_duckdb` is of these two.
+3. DuckDB judges sixty rules over a fourth of the same Parquet, with as-of joins for consent, purpose, device and
+   authority: what it joins lies on the disk, and of twenty million events that was more than sixty GB. Ours judges the
+   same fourth by the same sixty, both must find the same number of violations, and `ratio_to_duckdb` is of these two;
+   `sixty_per_second` is of the whole log. DuckDB counts; ours also writes each with the records behind it, and looks
+   for repeats.
 4. One event in a hundred is of a person without consent.
 5. Rates are by the clock; `cpu_seconds_a_million` are the seconds of both processors for a million events: on a machine
    that others use too only they say much.
@@ -240,16 +242,15 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as out:
             found = apart("--replay", str(source), "--out", f"{out}/answer")
         peaks[str(int(found["events"]))] = round(found["peak_mib"])
-    with tempfile.TemporaryDirectory() as out:
-        sixty = apart("--replay", str(whole), "--out", f"{out}/answer", "--sixty")
+    sixty, quarter = (_by_sixty(source) for source in (whole, folder / "share-4"))
     lines = folder / "ndjson"
     if not lines.exists():
         write_ndjson(lines, whole, asked.ndjson_events)
     with tempfile.TemporaryDirectory() as out:
         from_lines = apart("--replay", str(lines), "--out", f"{out}/answer")
-    peer = apart("--duckdb", str(whole))
+    peer = apart("--duckdb", str(folder / "share-4"))
     plain = apart("--interpreter", str(whole), "--sample", str(asked.sample))
-    assert peer["violations"] == sixty["violations"], (peer["violations"], sixty["violations"])
+    assert peer["violations"] == quarter["violations"], (peer["violations"], quarter["violations"])
     return {
         "events": int(found["events"]),
         "subjects": asked.subjects,
@@ -260,7 +261,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "interpreter_per_second": round(plain["per_second"]),
         "duckdb_per_second": round(peer["per_second"]),
         "sixty_per_second": _judged_per_second(sixty),
-        "ratio_to_duckdb": round(_judged_per_second(sixty) / peer["per_second"], 2),
+        "ratio_to_duckdb": round(_judged_per_second(quarter) / peer["per_second"], 2),
         "cpu_seconds_a_million": {
             "parquet": _cpu_a_million(found),
             "ndjson": _cpu_a_million(from_lines),
@@ -272,6 +273,11 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "records_per_second": round(2 * asked.subjects / found["records_seconds"]),
         "peak_mib": peaks,
     }
+
+
+def _by_sixty(source: Path) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as out:
+        return apart("--replay", str(source), "--out", f"{out}/answer", "--sixty")
 
 
 def _judging(found: dict[str, float]) -> float:

@@ -32,7 +32,7 @@ from streams.simulator.worker_child import WorkerChild
 
 SESSION_SECONDS = 6
 FROZEN_SECONDS = SESSION_SECONDS + 3.0
-RATE = 100.0
+RATE = 50.0
 READY_SECONDS = 120.0
 SETTLE_SECONDS = 300.0
 QUIET_SECONDS = 2.0
