@@ -20,15 +20,19 @@ from rich.table import Table
 
 from schemas.topic_name import TopicName
 from streams.errors import ConfigurationError
+from streams.replay.command import MOMENT, MOMENTS, SHAPE
 from streams.screen import CLEAN, FINDINGS, say, show
 
 HOLES_SHOWN = 20
-MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
 
 Since = Annotated[
-    datetime | None, typer.Option("--from", formats=MOMENTS, help="Recorded at or after, UTC; else all there is.")
+    datetime | None,
+    typer.Option("--from", formats=MOMENTS, metavar=MOMENT, help=f"Recorded at or after, {SHAPE}; else all there is."),
 ]
-Until = Annotated[datetime | None, typer.Option("--to", formats=MOMENTS, help="Recorded before, UTC; else up to now.")]
+Until = Annotated[
+    datetime | None,
+    typer.Option("--to", formats=MOMENTS, metavar=MOMENT, help="Recorded before, UTC; else up to now."),
+]
 
 
 def archive(

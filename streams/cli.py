@@ -57,7 +57,11 @@ app.add_typer(dashboards, name="dashboards")
 Packs = Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs to judge by, instead of ours.")]
 RulesAsOf = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Judge by the law of this day (its noon, UTC), whenever an event was."),
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        metavar="DAY",
+        help="Judge by the law of this day (2026-01-31; its noon, UTC), whenever an event was.",
+    ),
 ]
 VaultFile = Annotated[Path, typer.Option("--vault", help="The vault's database.")]
 KeyFile = Annotated[Path, typer.Option("--key", help="The vault's key, kept apart from the database.")]

@@ -32,19 +32,26 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
+MOMENT, SHAPE = "DAY|INSTANT", "UTC: 2026-01-31, or with T08:00:00Z behind it"
+"""How an instant may be written in an option, and how a person is told."""
 NDJSON = ("*.ndjson", "*.ndjson.gz", "*.ndjson.zst")
 LOG = "log"
 """The archive of a Kafka log beside the answer that was made of it."""
 
 
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command
-    since: Annotated[datetime, typer.Option("--from", formats=MOMENTS, help="First instant of the range, UTC.")],
-    until: Annotated[datetime, typer.Option("--to", formats=MOMENTS, help="End of the range, UTC, exclusive.")],
+    since: Annotated[
+        datetime, typer.Option("--from", formats=MOMENTS, metavar=MOMENT, help=f"First instant of the range, {SHAPE}.")
+    ],
+    until: Annotated[
+        datetime, typer.Option("--to", formats=MOMENTS, metavar=MOMENT, help="End of the range, UTC, exclusive.")
+    ],
     out: Annotated[Path, typer.Option(help="A new folder for the answer, or one whose replay was interrupted.")],
     source: Annotated[str, typer.Option(help="`kafka`, a folder of Parquet or NDJSON, or s3://…")] = "kafka",
     packs: Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs instead of ours.")] = None,
     rules_as_of: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Judge all by the rules in force on this day.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Judge all by the rules in force on this day."),
     ] = None,
     known: Annotated[
         str | None, typer.Option("--known-at", help="Only what was recorded by then: an instant, or a file of offsets.")
