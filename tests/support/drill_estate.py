@@ -46,7 +46,7 @@ LATE_STRIDES = 4
 STRIDE = 8
 """So many steps are written at once, two seconds': what a worker does for a run hardly depends on its length."""
 BUSY_STRIDES = 10
-"""So many seconds an estate that may rest goes on: longer than a team takes to be whole again, on a quick machine.
+"""So many strides an estate that may rest goes on: longer than a team takes to be whole again, on a quick machine.
 
 On a slow one nothing more is written meanwhile, or what it takes so long for would become more and more.
 """
