@@ -65,6 +65,7 @@ SMALL_LAW = load(
 )
 
 
+@pytest.mark.counted
 @pytest.mark.timeout(max(180, 2 * SHUFFLES))
 def test_shuffles_of_one_log_leave_one_set_of_verdicts() -> None:
     log = recorded_log()
