@@ -28,7 +28,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.biometric import (
@@ -37,6 +36,7 @@ from schemas.biometric import (
     text_looks_biometric,
     value_looks_biometric,
 )
+from schemas.described import DescribedJsonSchema
 
 MESSAGE_BYTES_MAX = 65_536
 TEXT_LENGTH_MAX = 1_000
@@ -239,14 +239,14 @@ class Contract(Generic[T]):
         """Whether bytes that were refused must not be stored with the refusal: too many, or perhaps biometric."""
         return len(raw) > self._bytes_max or bytes_look_biometric(raw, self._names)
 
-    def json_schema(self, generator: type[GenerateJsonSchema] = GenerateJsonSchema) -> dict[str, Any]:
-        """The JSON Schema (2020-12) of the contract; what is published is described, by a generator that can."""
-        return self._adapter.json_schema(mode="validation", schema_generator=generator)
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema (2020-12) of the contract, for producers, with the texts that stand in the source."""
+        return self._adapter.json_schema(mode="validation", schema_generator=DescribedJsonSchema)
 
     @cached_property
     def _names(self) -> frozenset[str]:
         """The names of all fields of all kinds."""
-        schema = self.json_schema()
+        schema = self._adapter.json_schema(mode="validation")
         return frozenset(
             name for shape in (schema, *schema.get("$defs", {}).values()) for name in shape.get("properties", ())
         )

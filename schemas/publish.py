@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from schemas.described import DescribedJsonSchema
 from schemas.topics import TOPICS
 
 BASE = "urn:consentinel:schema:"
@@ -23,7 +22,7 @@ def documents() -> Mapping[str, str]:
             schema = {
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
                 "$id": f"{BASE}{topic.name}:1.0",
-                **topic.contract.json_schema(DescribedJsonSchema),
+                **topic.contract.json_schema(),
             }
             found[f"{topic.name}.json"] = json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     return found

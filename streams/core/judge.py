@@ -129,17 +129,13 @@ class Verdicts:
         return Counter((rule, reason) for rule in asked for _, _, reason in self.open_facts(rule))
 
     def open_facts(self, rule: Rule) -> Iterator[tuple[int, str | None, str]]:
-        """Row, first unknown fact and reason of the cases that a rule left undetermined; to be asked of few."""
+        """Row, first unknown fact and reason of the few cases that a rule, which did not fail, left undetermined."""
         asked, unknown = facts_of(rule), self._unknown or self._find_unknown()
         for row in self.said(rule, Outcome.UNDETERMINED):
             there = unknown[row]
             fact = next((name for name in asked if name in there), None)
-            if rule.column in self.failed:
-                yield row, fact, Unknown.RULE_FAILED.value
-            elif fact is not None:
-                yield row, fact, there[fact]
-            else:
-                yield row, None, self.reason(rule, self.cases.row(row, named=True))
+            reason = reason_of(rule, self.cases.row(row, named=True)) if fact is None else there[fact]
+            yield row, fact, reason
 
     def _find_unknown(self) -> Sequence[Mapping[str, str]]:
         self._unknown.extend(unknown_facts(self.cases, self.rules))

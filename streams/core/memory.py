@@ -21,13 +21,12 @@ import polars as pl
 from streams.core.case import COMBINATION
 from streams.core.constant import constant
 from streams.core.context import Combination
+from streams.core.judge import FEW_CASES
 from streams.core.told import EventKey
 
 SMALL_ROWS = 16_384
 """A part with fewer rows is put together with its neighbours, when there are many."""
 SMALL_PARTS = 32
-FEW_ROWS = 128
-"""So many rows are read in less time than an index is asked."""
 SEEN_BYTES = 72
 """What the hash of one event takes."""
 KEY = ("controller_id", "event_id")
@@ -81,7 +80,7 @@ class Part:
 
     def rows_of_people(self, refs: pl.Series) -> list[int]:
         """The rows about some persons, by a sorted column of hashes made when it is first asked for; few are read."""
-        if self.frame.height <= FEW_ROWS:
+        if self.frame.height <= FEW_CASES:
             named = set(refs.to_list())
             return [row for row, ref in enumerate(self.frame["subject_ref"].to_list()) if ref in named]
         if self._people is None:

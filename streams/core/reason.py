@@ -50,7 +50,8 @@ def reason_of(rule: Rule, row: Mapping[str, object]) -> str:
     for name in facts_of(rule):
         if _is_open(row[name]):
             return str(row.get(why(FACTS[name].source)) or Unknown.NOT_REPORTED.value)
-    if rule.id in (row.get("perhaps_excused_rules") or ()):  # type: ignore[operator]  # the contract of a case row
+    perhaps = row.get("perhaps_excused_rules")
+    if isinstance(perhaps, list | tuple) and rule.id in perhaps:
         return str(row.get(why(Source.DEVICE)) or Unknown.RECORD_UNREADABLE.value)
     return Unknown.NOT_REPORTED.value
 

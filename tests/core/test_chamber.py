@@ -79,7 +79,7 @@ def test_few_rows_about_persons_are_found_as_in_many() -> None:
     part = Part(pl.DataFrame([{"subject_ref": ref} | placed for ref in people]), 0)
     for wanted, rows in ((["s_1"], [0, 3]), (["s_2", "s_3"], [2, 4]), (["s_9"], [])):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("streams.core.memory.FEW_ROWS", -1)
+            patch.setattr("streams.core.memory.FEW_CASES", -1)
             many = part.rows_of_people(pl.Series(wanted, dtype=pl.String))
         few = part.rows_of_people(pl.Series(wanted, dtype=pl.String))
         assert sorted(few) == sorted(many) == rows
