@@ -31,7 +31,14 @@ from faust.types import TP
 
 from streams.errors import ConfigurationError, ConsentinelError, DeliveryError, Place
 from streams.live.header_names import read_every_header_name
-from streams.live.log_fault import CORRUPT_TRIES, CorruptLogError, LogGapError, TruncatedLogError, fault_of
+from streams.live.log_fault import (
+    CORRUPT_TRIES,
+    CorruptLogError,
+    LogGapError,
+    TruncatedLogError,
+    ends_before,
+    fault_of,
+)
 from streams.live.run import Run, settings_of, weight
 
 REBALANCED = (
@@ -96,6 +103,7 @@ class GroupMember(AIOKafkaConsumerThread):
         super().__post_init__()
         self._position: dict[TP, int] = {}
         self._handed: dict[TP, int] = {}
+        self._answered: dict[TP, int] = {}
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf, settings = self.app.conf, settings_of(self.app)
@@ -132,7 +140,7 @@ class GroupMember(AIOKafkaConsumerThread):
         """Note the assignment just made; positions are unknown until they are settled."""
         consumer = self._ensure_consumer()
         self._claim = Claim(consumer._coordinator.generation, consumer._subscription.subscription.assignment)
-        self._position, self._handed = {}, {}
+        self._position, self._handed, self._answered = {}, {}, {}
 
     def _holds(self, claim: Claim | None) -> bool:
         """Whether a claim is the present one, and the broker has not yet been heard to end it."""
@@ -256,10 +264,13 @@ class GroupMember(AIOKafkaConsumerThread):
             if found != self._position[tp]:
                 message = f"offset {self._position[tp]} is to be read next, but the client stands at {found}"
                 raise LogGapError(message, place=place_of(tp))
-            # Apache Kafka refuses an offset beyond the end; the embedded broker answers that there is nothing yet.
-            if state.highwater is not None and state.highwater < found:
-                message = f"offset {found} is to be read next, but the log ends at {state.highwater}"
-                raise TruncatedLogError(message, place=place_of(tp))
+            # Apache Kafka refuses an offset beyond the end; the embedded broker answers that there is nothing yet. Only
+            # the offset that was asked for can show it, so an answer is looked at once, before its records are taken:
+            # a broker takes the end before it reads, and may then find records beyond it.
+            if state.timestamp != self._answered.get(tp):
+                self._answered[tp] = state.timestamp
+                if state.highwater < found:
+                    raise ends_before(found, state.highwater, place_of(tp))
 
     def _restore(self, claim: Claim, wanted: frozenset[TP]) -> None:
         """Undo what a failed fetch took from the partitions it had already passed."""

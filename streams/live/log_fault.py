@@ -54,6 +54,11 @@ def _asked(error: kafka_errors.OffsetOutOfRangeError) -> Mapping[Any, int]:
     return asked if isinstance(asked, Mapping) else {}
 
 
+def ends_before(offset: int, end: int, place: Place) -> TruncatedLogError:
+    """Return the error for a broker that was asked for `offset` and answered that the log ends before it, at `end`."""
+    return TruncatedLogError(f"offset {offset} is to be read next, but the log ends at {end}", place=place)
+
+
 def fault_of(error: kafka_errors.KafkaError, place: Place) -> ConsentinelError:
     """Return the typed error for an error of the Kafka client, to be raised from it."""
     name = type(error).__name__

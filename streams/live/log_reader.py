@@ -24,7 +24,7 @@ from streams.errors import ConsentinelError, DeliveryError, Place
 from streams.live.client_close import close
 from streams.live.fetched_records import AS_FETCHED, read_as_fetched
 from streams.live.header_names import read_every_header_name
-from streams.live.log_fault import CORRUPT_TRIES, CorruptLogError, LogGapError, TruncatedLogError, fault_of
+from streams.live.log_fault import CORRUPT_TRIES, CorruptLogError, LogGapError, TruncatedLogError, ends_before, fault_of
 from streams.live.run import LogRecord
 
 Apply = Callable[[str, int, Sequence[LogRecord]], None]
@@ -196,7 +196,10 @@ class LogReader:
         tps = [TopicPartition(self.topic, partition) for partition in self._partitions]
         await self._check_positions(consumer, tps)
         fetched = await consumer.getmany(timeout_ms=int(self._settings.poll_seconds * 1000))
-        self._ends.look({tp.partition: consumer.last_poll_timestamp(tp) for tp in tps}, self._clock())
+        new = self._ends.look({tp.partition: consumer.last_poll_timestamp(tp) for tp in tps}, self._clock())
+        for tp in tps:
+            if tp.partition in new:
+                self._check_end(tp, consumer.highwater(tp))
         for tp, records in fetched.items():
             apply(self.topic, tp.partition, records)
             self.frontier[tp.partition] = records[-1].offset + 1
@@ -214,6 +217,14 @@ class LogReader:
                 )
                 raise LogGapError(message, place=Place(f"{self.topic}/{tp.partition}"))
 
+    def _check_end(self, tp: TopicPartition, end: int) -> None:
+        """See whether a new answer's log holds the offset it was asked for: it is the frontier until records are taken.
+
+        Behind these it says nothing: a broker takes the end before it reads, and may then find records beyond it.
+        """
+        if end < (asked := self.frontier[tp.partition]):
+            raise ends_before(asked, end, Place(f"{self.topic}/{tp.partition}"))
+
     async def _note(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
         """Move the frontier over the broker's own records, and see whether the end is reached or has come nearer."""
         position = await consumer.position(tp)
@@ -221,9 +232,6 @@ class LogReader:
         self.frontier[tp.partition] = position
         if end is None:
             return
-        if end < position:
-            message = f"offset {position} is to be read next, but the log ends at {end}"
-            raise TruncatedLogError(message, place=Place(f"{self.topic}/{tp.partition}"))
         # An open transaction hides what lies behind the last stable offset from every reader.
         stable = consumer.last_stable_offset(tp)
         visible_end = end if stable is None or stable < 0 else stable
@@ -254,14 +262,18 @@ class _Ends:
         self._answers, self._came, self._asked = {}, {}, {}
         self._looked_at = self._began = now
 
-    def look(self, answers: Mapping[int, object], now: float) -> None:
-        """Take the stamp of the broker's last answer for each partition; a new stamp came after the look before."""
-        for partition, stamp in answers.items():
-            if stamp is not None and stamp != self._answers.get(partition):
-                self._answers[partition] = stamp
-                self._asked[partition] = self._came.get(partition, self._began)
-                self._came[partition] = self._looked_at
+    def look(self, answers: Mapping[int, object], now: float) -> set[int]:
+        """Take the stamp of the broker's last answer for each partition, and return those where it is a new one.
+
+        A new stamp came after the look before.
+        """
+        new = {each for each, stamp in answers.items() if stamp is not None and stamp != self._answers.get(each)}
+        for partition in new:
+            self._answers[partition] = answers[partition]
+            self._asked[partition] = self._came.get(partition, self._began)
+            self._came[partition] = self._looked_at
         self._looked_at = now
+        return new
 
     def reach(self, partition: int) -> None:
         """Note that a partition is read to the end its last answer told of."""

@@ -98,7 +98,8 @@ def test_no_query_of_a_rule_fails(watched: tuple[str, float]) -> None:
     ],
 )
 def test_a_worker_counts_sites_devices_and_consents(watched: tuple[str, float], expr: str) -> None:
-    ((_, value),) = Prometheus(watched[0]).ask(expr, watched[1]).rows
+    # At any time of the demo: a worker that gives its partitions back can no longer tell which devices speak.
+    ((_, value),) = Prometheus(watched[0]).ask(f"max_over_time(({expr})[10m:1s])", watched[1]).rows
     assert value > 0
 
 

@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 
 from broken_wire import BrokenWire
+from late_records import records_come_late
 from streams.errors import ConsentinelError
 from streams.live.log_fault import CorruptLogError, TruncatedLogError
 from streams.live.log_reader import LogReader, ReaderSettings
@@ -259,6 +260,27 @@ def test_a_reader_without_a_broker_waits_and_its_end_grows_old(wire: BrokenWire)
     reading(reader, copy, away)
     assert seen[0] == seen[1]
     assert copy.count() == 3
+
+
+def test_records_beyond_the_end_that_their_own_fetch_reports_are_read(
+    broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = create(broker)
+    values: list[bytes | None] = [b"1"] * 90
+    write(broker, topic, values)
+    records_come_late(monkeypatch.setattr)
+    settings = ReaderSettings(max_records=7, poll_seconds=0.05)
+    reader, copy = LogReader(topic, brokers=[broker], settings=settings), Copy()
+
+    async def grow() -> None:
+        await copy.until_count(90)
+        write(broker, topic, values)
+        await copy.until_count(180)
+        # Nothing comes any more, so the last answers tell the real end.
+        await until(lambda: reader.unread == 0 and reader.reached_end_at is not None)
+
+    reading(reader, copy, grow)
+    assert copy.log == expected(values * 2)
 
 
 def test_a_frontier_the_log_does_not_reach_ends_the_reader(broker: str) -> None:

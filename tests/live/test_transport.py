@@ -15,7 +15,7 @@ from kafka.structs import OffsetAndMetadata
 
 from worker_process import Line, WorkerProcess
 
-SCRIPT = Path(__file__).with_name("run_worker.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "run_worker.py"
 PARTITIONS = 4
 
 Start = Callable[..., WorkerProcess]
@@ -122,6 +122,21 @@ def test_every_offset_arrives_once_and_in_order_and_the_commits_reach_the_end(
     assert worker.end() == 0
     assert all(line["taken"] for line in worker.said("committed"))
     assert committed(broker, f"group-{topic}", topic) == [500] * PARTITIONS
+
+
+def test_records_beyond_the_end_that_their_own_fetch_reports_are_read_and_committed(
+    broker: str, topic: str, start: Start
+) -> None:
+    produce(broker, topic, numbers(400))
+    worker = start(poll_records=30, late=True)
+    worker.until(lambda: read(worker) >= 400 or worker.said("failure"))
+    produce(broker, topic, numbers(400))
+    worker.until(lambda: read(worker) >= 800 or worker.said("failure"))
+    assert worker.said("failure") == []
+    assert [tiles(worker.said("run", partition=p)) for p in range(PARTITIONS)] == [200] * PARTITIONS
+    worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+    assert committed(broker, f"group-{topic}", topic) == [200] * PARTITIONS
 
 
 def test_a_worker_goes_on_where_the_commits_end_and_leaves_what_it_has_in_hand_committed(

@@ -14,7 +14,7 @@ from kafka.admin import KafkaAdminClient
 from broken_wire import BrokenWire
 from worker_process import WorkerProcess
 
-SCRIPT = Path(__file__).with_name("run_worker.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "run_worker.py"
 
 
 @pytest.fixture

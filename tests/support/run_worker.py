@@ -3,7 +3,8 @@
 Orders, one JSON list a line: ["open", partition], ["release"] (the oldest held run), ["commit", partition, offset,
 generation or null], ["move", partition, offset] (behind the transport's back), ["rate"]. Everything else is set by the
 JSON object in argv[1]: broker, group, topics, and optionally plain (a topic that passes record by record), cold
-(partitions not opened by themselves), hold (keep the runs), max_runs, max_bytes, poll_records, settings of Faust.
+(partitions not opened by themselves), hold (keep the runs), late (records come beyond the end that is reported),
+max_runs, max_bytes, poll_records, settings of Faust.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import faust
 from faust.types import TP
 
+from late_records import records_come_late
 from streams.errors import ConsentinelError, DeliveryError
 from streams.live.run import Run, RunSettings
 from streams.live.transport import RunApp, run_topic
@@ -26,6 +28,8 @@ SPEC: dict[str, Any] = json.loads(sys.argv[1])
 OUT = os.dup(1)
 os.dup2(2, 1)  # Faust talks to people on its stdout.
 held: deque[Run] = deque()
+if SPEC.get("late"):
+    records_come_late()
 
 
 def say(**line: Any) -> None:
