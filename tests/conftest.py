@@ -11,6 +11,7 @@ Rules:
 5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
 6. `--only-properties PATH`: of the files below a path only the properties run, and what is marked `counted`; the rest,
    which has no examples to be counted, ran before (`make test` measures coverage with few examples first).
+7. Polars keeps to one thread in a process of tests; the programs that tests start are left as they ship.
 """
 
 from __future__ import annotations
@@ -30,6 +31,24 @@ from kafka_node import KafkaNode, KafkaUnavailableError, cluster_of_ones_own
 from pace import examples
 from streams.simulator.broker import EmbeddedBroker
 
+POLARS_THREADS = "POLARS_MAX_THREADS"
+
+def _one_polars_thread() -> None:
+    """Let Polars keep to one thread here, and to as many as it ships with in the processes that a test starts.
+
+    The processes of a test run share the cores already. For frames of a few rows a second thread is a fifth more
+    processor time, most of it the system's, and no earlier end.
+    """
+    given = os.environ.get(POLARS_THREADS)
+    os.environ[POLARS_THREADS] = given or "1"
+    import polars as pl  # reads it now, and never again
+
+    assert pl.thread_pool_size() == int(given or "1"), "something imported above has imported Polars already"
+    if given is None:
+        del os.environ[POLARS_THREADS]
+
+
+_one_polars_thread()
 settings.register_profile("untimed", deadline=None, max_examples=examples(100))
 settings.load_profile("untimed")
 

@@ -11,6 +11,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from typing import NamedTuple
 
 import polars as pl
 
@@ -104,30 +106,63 @@ class StatementTable:
             yield from self._spelled.of(asked, asked)
 
 
+class Kept(NamedTuple):
+    """Statements sorted by person: each person's key once, where the rows of each begin, and the rows in short."""
+
+    keys: pl.Series
+    first: pl.Series
+    said: pl.DataFrame
+    rows: pl.DataFrame
+
+
+def kept(ordered: pl.DataFrame) -> Kept:
+    """Shorten statements that are sorted by their `key`."""
+    key = ordered["key"]
+    begins = (key != key.shift()).fill_null(value=True).arg_true()
+    keys = owned(key.gather(begins).to_frame()).to_series()
+    first = pl.concat([begins, pl.Series([ordered.height], dtype=pl.UInt32)]).rechunk()
+    term = pl.when(pl.col("until") != NEVER).then(pl.col("until") - pl.col("since"))
+    rows = ordered.select("record_id", "since", "version", "claim", term.alias("term"))
+    said = rows.select(SAID).unique()
+    numbers = pl.int_range(said.height, eager=True).cast(_smallest(said.height)).alias("said")
+    coded = rows.join(said.hstack([numbers]), on=SAID, how="left", maintain_order="left", nulls_equal=True)
+    return Kept(keys, first, said, owned(coded.select("record_id", "since", "said")))
+
+
+@cache
+def nothing(kind: pl.DataType) -> Kept:
+    """No statements; shared, for nothing of it is ever changed, and a small world is made of them by the thousand."""
+    return kept(pl.DataFrame(schema={"key": kind, **OWN}))
+
+
 class _Rows:
     """The statements about persons whose tokens are kept in one way, sorted by their `keys`."""
 
-    __slots__ = ("_first", "_new", "_rows", "_said", "keys")
+    __slots__ = ("_kept", "_new")
 
     def __init__(self, kind: pl.DataType) -> None:
         self._new: list[pl.DataFrame] = []
-        self._take(pl.DataFrame(schema={"key": kind, **OWN}))
+        self._kept = nothing(kind)
+
+    @property
+    def keys(self) -> pl.Series:
+        return self._kept.keys
 
     def __bool__(self) -> bool:
-        return bool(self._new) or bool(self._rows.height)
+        return bool(self._new) or bool(self._kept.rows.height)
 
     def put(self, rows: pl.DataFrame) -> None:
         if rows.height:
             self._new.append(owned(rows))
-        if sum(each.height for each in self._new) > max(SETTLE_ROWS, self._rows.height):
+        if sum(each.height for each in self._new) > max(SETTLE_ROWS, self._kept.rows.height):
             self.settle()
 
     def settle(self) -> None:
         if not self._new:
             return
         new, self._new = self._new, []
-        known = [self.keys.gather(self._persons()).alias("key").to_frame().hstack(self._plain(self._rows))]
-        rows = pl.concat([*(known if self._rows.height else ()), *new])
+        known = [self.keys.gather(self._persons()).alias("key").to_frame().hstack(self._plain(self._kept.rows))]
+        rows = pl.concat([*(known if self._kept.rows.height else ()), *new])
         del known, new
         records = rows.select(pl.col("key").hash() + 3 * pl.col("record_id").hash()).to_series()
         if records.n_unique() < rows.height:
@@ -135,7 +170,9 @@ class _Rows:
             rows = rows.filter(pl.col("version") == newest).unique()
         ordered = rows.sort("key")
         del rows
-        self._take(ordered)
+        # What was kept is in there; let go of now, it is not there twice while the new is shortened.
+        self._kept = nothing(self.keys.dtype)
+        self._kept = kept(ordered)
 
     def find(self, keys: pl.Series) -> pl.Series:
         """The place of each person; -1 for one of whom there is no statement."""
@@ -148,39 +185,26 @@ class _Rows:
         place = self.find(keys)
         known = (place >= 0).arg_true()
         place = place.gather(known)
-        firsts, ends = self._first.gather(place), self._first.gather(place + 1)
+        firsts, ends = self._kept.first.gather(place), self._kept.first.gather(place + 1)
         counts = (ends - firsts).to_list()
         chosen = pl.select(pl.int_ranges(firsts, ends, dtype=pl.UInt32).explode(empty_as_null=False)).to_series()
-        rows = self._plain(self._rows[chosen]).iter_rows()
+        rows = self._plain(self._kept.rows[chosen]).iter_rows()
         for ref, count in zip(asked.gather(known).to_list(), counts, strict=True):
             yield ref, [next(rows) for _ in range(count)]
 
     def whole(self, first: int) -> pl.DataFrame:
         """Every statement, behind the number of its person, of which the first is `first`."""
         persons = (self._persons() + first).cast(pl.UInt32).alias("person")
-        return persons.to_frame().hstack(self._plain(self._rows))
-
-    def _take(self, ordered: pl.DataFrame) -> None:
-        """Hold statements that are sorted by person, each person named once."""
-        key = ordered["key"]
-        begins = (key != key.shift()).fill_null(value=True).arg_true()
-        self.keys = owned(key.gather(begins).to_frame()).to_series()
-        self._first = pl.concat([begins, pl.Series([ordered.height], dtype=pl.UInt32)]).rechunk()
-        term = pl.when(pl.col("until") != NEVER).then(pl.col("until") - pl.col("since"))
-        rows = ordered.select("record_id", "since", "version", "claim", term.alias("term"))
-        self._said = rows.select(SAID).unique()
-        numbers = pl.int_range(self._said.height, eager=True).cast(_smallest(self._said.height)).alias("said")
-        coded = rows.join(self._said.hstack([numbers]), on=SAID, how="left", maintain_order="left", nulls_equal=True)
-        self._rows = owned(coded.select("record_id", "since", "said"))
+        return persons.to_frame().hstack(self._plain(self._kept.rows))
 
     def _plain(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows as they are kept, with what stands behind the person in `STATEMENT_COLUMNS`."""
         until = (pl.col("since") + pl.col("term")).fill_null(NEVER).alias("until")
-        return rows.hstack(self._said[rows["said"]]).select("record_id", "version", "claim", "since", until)
+        return rows.hstack(self._kept.said[rows["said"]]).select("record_id", "version", "claim", "since", until)
 
     def _persons(self) -> pl.Series:
         """The number of the person of each row."""
-        counts = self._first.diff(null_behavior="drop")
+        counts = self._kept.first.diff(null_behavior="drop")
         numbers = pl.int_range(len(self.keys), dtype=pl.UInt32, eager=True)
         return pl.select(numbers.repeat_by(counts).explode(empty_as_null=False)).to_series()
 

@@ -1,8 +1,8 @@
-"""How many examples a property is tried on: all of them, or a share where a run asks another question.
+"""How many examples a property is tried on: as many as it says, or a share or a multiple where a run asks for it.
 
 Rules:
-1. `EXAMPLES` is a share between 0 and 1. The run that measures coverage traces every line, which makes a property many
-   times slower and teaches nothing new after its first examples; the run that tests has them all.
+1. `EXAMPLES` multiplies. The run that measures coverage traces every line, which makes a property many times slower and
+   teaches nothing new after its first examples; `make test` tries half, other ones each time; 10 is for a long night.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ SHARE = float(os.environ.get("EXAMPLES", "1"))
 
 
 def examples(full: int) -> int:
-    """The share of `full` examples that this run tries, at least a few."""
+    """How many of `full` examples this run tries, at least a few."""
     return max(min(full, 5), round(full * SHARE))
