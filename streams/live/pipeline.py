@@ -26,11 +26,11 @@ import structlog
 from faust.types import TP
 
 from schemas.topics import TopicName
-from schemas.verdict import Cause, Violation
+from schemas.verdict import Violation
 from streams.core.blind_spot import BlindSpots
 from streams.core.case_book import Stretch
 from streams.core.chamber import Chamber, Opinion
-from streams.core.facts import CaseKind, Unknown
+from streams.core.facts import Unknown
 from streams.core.instant import NEVER
 from streams.core.judge import Outcome
 from streams.core.withdrawal import since_withdrawal
@@ -41,15 +41,13 @@ from streams.live.duties import Duties
 from streams.live.judging_thread import JudgingThread
 from streams.live.outbox import Outbox
 from streams.live.plan import Plan
-from streams.live.run import Run
-from streams.live.share import Anew, Offsets, Share
+from streams.live.run import Run, joined
+from streams.live.share import LOOK_SECONDS, Anew, Offsets, Share, judge, learned, rest
 from streams.live.takeover import Recollection
 from streams.live.views import LiveViews
 from streams.metrics.catalogue import CommitResult, Lane
 from streams.metrics.recorder import Recorder, Stage
 
-LOOK_SECONDS = 0.05
-"""How often is looked at what was held or touched: well within the second in which a correction is told."""
 FINISH_SECONDS = 5.0
 """How long a worker that is told to end may work on: well within the ten seconds that a supervisor usually grants."""
 
@@ -206,14 +204,15 @@ class Pipeline:
         share.looks = asyncio.create_task(self._look_for_ever(share), name=f"looks of {share.tp.partition}")
         share.looks.add_done_callback(self._ended)
         while not share.leaving:
-            run = await share.queue.get()
+            runs = await share.waiting_runs()
             share.at_work = True
             while share.chamber.held_bytes > self._plan.held_bytes:  # noqa: ASYNC110 -- a hold has no event
                 await asyncio.sleep(LOOK_SECONDS)
-            await self._through(share, run)
+            await self._through(share, joined(runs))
             share.at_work = False
             self.progress_at = monotonic()
-            self._consumer().release(run)
+            for run in runs:
+                self._consumer().release(run)
 
     async def _recall(self, share: Share) -> None:
         """Judge the span of the memory again before the partition goes live, and tell what has changed since."""
@@ -225,14 +224,14 @@ class Pipeline:
         topic, plan = self._topics[share.tp.topic], self._plan
 
         async def learn(told: Sequence[Violation], until: int) -> None:
-            await self._thread.run(_learn, share.chamber, topic, told, until)
+            await self._thread.run(learned, share.chamber, topic, told, until)
 
         # Closed here, for a task that is cancelled leaves its generator open.
         async with aclosing(self._recollection.of(share.tp, violations, position, learn)) as runs:
             async for run in runs:
                 share.anew.first = min(share.anew.first, run.first_offset)
                 batch = await asyncio.to_thread(open_batch, run, topic, plan)
-                opinion = await self._thread.run(_judge, share.chamber, batch, -NEVER, heard, "reconciled")
+                opinion = await self._thread.run(judge, share.chamber, batch, -NEVER, heard, "reconciled")
                 opinion.verdicts.clear()  # they were counted when they were first given
                 opinion.duplicates = 0
                 await self._tell(share, opinion)
@@ -248,7 +247,7 @@ class Pipeline:
             # A broker whose clock is ahead must not make the hold longer.
             due = min(recorded * 1_000, round(time() * 1e6)) + round(self._plan.hold_seconds * 1e6)
             due = due if self._plan.hold_seconds else -NEVER
-            judging = self._thread.run(_judge, share.chamber, batch, due, heard, "judged")
+            judging = self._thread.run(judge, share.chamber, batch, due, heard, "judged")
             opinion = await self._timed(Stage.JUDGE, judging)
             await self._timed(Stage.EMIT, self._outbox.deliver(batch.outgoing))
             await self._tell(share, opinion)
@@ -258,10 +257,12 @@ class Pipeline:
 
     async def _look_for_ever(self, share: Share) -> None:
         """Tell what was held as soon as it can be said, and what late records change."""
+        took = 0.0
         while True:
             if not share.chamber.busy:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(rest(took))
             async with share.turn:
+                began = monotonic()
                 if share.held is not None or not share.chamber.calm:
                     heard = await self._views.heard()
                     if opinion := await self._thread.run(share.chamber.look, heard):
@@ -269,6 +270,7 @@ class Pipeline:
                 if share.held is not None:
                     await self._note_held(share)
                 await self._tell_anew(share)
+                took = monotonic() - began
 
     async def _tell_anew(self, share: Share) -> None:
         """Tell, once all that lay there at the takeover is judged, that older words about its cases count no more."""
@@ -379,21 +381,3 @@ class Pipeline:
         if taken:
             for share in shares:
                 share.committed = due.get(share.tp, share.committed)
-
-
-def _judge(chamber: Chamber, batch: Batch, due: int, heard: int, cause: Cause) -> Opinion:
-    """Judge a batch, and what its notes tell of events that were judged here before."""
-    opinion = chamber.enter(batch.frame, due=due, heard=heard, first_offset=batch.run.first_offset, cause=cause)
-    for key, version, row in batch.notes:
-        taken_back = chamber.supersede(key, version, row)
-        opinion.said.extend(taken_back.said)
-        opinion.entered.extend(taken_back.entered)
-    return opinion
-
-
-def _learn(chamber: Chamber, topic: TopicName, told: Sequence[Violation], until: int) -> None:
-    """Remember what was told of the events of one topic."""
-    for message in told:
-        if (message.event_kind == CaseKind.MATCH.value) == (topic is TopicName.MATCHES):
-            chamber.learn(message)
-    chamber.log_until = until

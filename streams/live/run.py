@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 from faust.types import TP
@@ -67,6 +68,17 @@ class Run:
     def holes(self) -> int:
         """How many offsets of the run carry no record."""
         return self.next_offset - self.first_offset - len(self.records)
+
+
+def joined(runs: Sequence[Run]) -> Run:
+    """Return as one run what some runs of one partition and generation hold, each of which begins where one ended."""
+    first, last = runs[0], runs[-1]
+    if len(runs) == 1:
+        return first
+    assert all(one.next_offset == after.first_offset for one, after in pairwise(runs)), "runs tile their log"
+    records = [record for run in runs for record in run.records]
+    size = sum(run.size_bytes for run in runs)
+    return Run(first.topic, first.partition, records, first.first_offset, last.next_offset, size, first.generation)
 
 
 def weight(records: Sequence[LogRecord]) -> int:

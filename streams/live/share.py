@@ -1,15 +1,39 @@
-"""A share: one owned partition with its queue, its tasks and its chamber, and how far it is finished and committed."""
+"""A share: one owned partition with its queue, its tasks and its chamber, and how far it is finished and committed.
+
+Rules:
+1. Runs that wait are judged together while they are short, and a look is followed by a rest as long as it took three
+   times: whatever comes, most of the time is for events that nobody has judged yet.
+2. What the judging thread does with a chamber is done by one function, and touches nothing else of the share.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from faust.types import TP
 
-from streams.core.chamber import Chamber
+from schemas.topics import TopicName
+from schemas.verdict import Cause, Violation
+from streams.core.chamber import Chamber, Opinion
+from streams.core.facts import CaseKind
+from streams.live.batch import Batch
 from streams.live.run import Run
+
+LOOK_SECONDS = 0.05
+"""How often is looked at what was held or touched, at the most."""
+LONGEST_REST_SECONDS = 0.4
+"""How long no look is made at the most: well within the second in which a correction is told."""
+
+SHORT_RECORDS = 2_000
+"""Fewer records than this cost what a batch costs, and hardly anything for each of them."""
+
+
+def rest(took: float) -> float:
+    """How long to rest after a look that took so many seconds: looks leave three parts of four to new events."""
+    return min(max(LOOK_SECONDS, 3 * took), LONGEST_REST_SECONDS)
 
 
 class Offsets(Protocol):
@@ -69,6 +93,15 @@ class Share:
     at_work: bool = False
     leaving: bool = False
 
+    async def waiting_runs(self) -> list[Run]:
+        """Take the runs that wait, at least one: while they are short they are judged together, and cost as one."""
+        runs = [await self.queue.get()]
+        records = len(runs[0].records)
+        while not self.queue.empty() and records < SHORT_RECORDS:
+            runs.append(self.queue.get_nowait())
+            records += len(runs[-1].records)
+        return runs
+
     @property
     def finished(self) -> int | None:
         """The offset below which everything is finished."""
@@ -78,3 +111,21 @@ class Share:
     def recorded(self) -> float | None:
         """Until when everything that the broker took is finished, in seconds since 1970."""
         return None if self.through is None else self.through[1] if self.held is None else self.held[1]
+
+
+def judge(chamber: Chamber, batch: Batch, due: int, heard: int, cause: Cause) -> Opinion:
+    """Judge a batch in the chamber of its share, and what its notes tell of events that were judged there before."""
+    opinion = chamber.enter(batch.frame, due=due, heard=heard, first_offset=batch.run.first_offset, cause=cause)
+    for key, version, row in batch.notes:
+        taken_back = chamber.supersede(key, version, row)
+        opinion.said.extend(taken_back.said)
+        opinion.entered.extend(taken_back.entered)
+    return opinion
+
+
+def learned(chamber: Chamber, topic: TopicName, told: Sequence[Violation], until: int) -> None:
+    """Remember what was told of the events of one topic."""
+    for message in told:
+        if (message.event_kind == CaseKind.MATCH.value) == (topic is TopicName.MATCHES):
+            chamber.learn(message)
+    chamber.log_until = until

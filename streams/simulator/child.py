@@ -66,8 +66,12 @@ class Child:
         return f"http://{HOST}:{self._port}"
 
     def __enter__(self) -> Self:
+        self._process = self._begin()
+        return self
+
+    def _begin(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 -- ourselves, or a program of the system found on the path
+            return subprocess.Popen(  # noqa: S603 -- ourselves, or a program of the system found on the path
                 self._command,
                 env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
@@ -76,7 +80,6 @@ class Child:
                 start_new_session=True,
                 preexec_fn=dying_with_parent(),  # noqa: PLW1509 -- one system call, and only from the main thread
             )
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -22,17 +22,17 @@ from uuid import uuid4
 
 from drill_estate import PARTITIONS, Estate, Heard, Listener, Place, committed, event_ids
 from drill_oracle import expected_messages
+from forked import ForkedWorker
 from schemas.topics import TopicName
 from schemas.verdict import VIOLATION, Violation
 from shuffled_log import plain
 from streams.live.topic_admin import create
 from streams.settings import Settings, load_settings
 from streams.simulator.broker import free_port
-from streams.simulator.worker_child import WorkerChild
 
 SESSION_SECONDS = 6
 FROZEN_SECONDS = SESSION_SECONDS + 3.0
-RATE = 50.0
+RATE = 25.0
 READY_SECONDS = 120.0
 SETTLE_SECONDS = 300.0
 QUIET_SECONDS = 2.0
@@ -66,7 +66,7 @@ def blows_of(seed: int) -> tuple[Blow, ...]:
     )
 
 
-class Worker(WorkerChild):
+class Worker(ForkedWorker):
     """A worker that can be hit."""
 
     def hit(self, number: signal.Signals) -> None:

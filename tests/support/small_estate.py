@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from forked import ForkedWorker
 from schemas.contract import Message
 from schemas.match import MatchEvent
 from schemas.registry import RegistryRecord
@@ -36,7 +37,7 @@ from streams.core.violation import violations
 from streams.live.topic_admin import create
 from streams.settings import Settings, load_settings
 from streams.simulator.broker import free_port
-from streams.simulator.worker_child import Series, WorkerChild
+from streams.simulator.worker_child import Series
 
 PATIENCE_SECONDS = 120.0
 LOOK_AGAIN_SECONDS = 0.1
@@ -67,7 +68,7 @@ def until(done: Callable[[], Any], why: str) -> Any:
     return value
 
 
-class LiveWorker(WorkerChild):
+class LiveWorker(ForkedWorker):
     """A worker as a process, with its pages, its log, signals and its end."""
 
     def __init__(self, options: dict[str, str], *, log: Path) -> None:
