@@ -1,4 +1,4 @@
-"""The alerts process as it ships, over a small estate: started with settings, asked over HTTP, ended."""
+"""The alerts process over a small estate: started with settings, asked over HTTP, ended."""
 
 from __future__ import annotations
 

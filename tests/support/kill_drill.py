@@ -2,7 +2,8 @@
 
 Rules:
 1. One seed is one drill: the world, the order of the blows, their victims and pauses. The outcome names it.
-2. The workers are the product as it ships; the drill knows them by their signals, their pages and the topics alone.
+2. The workers are the product's own command, as processes; the drill knows them by their signals, their pages and the
+   topics alone.
 3. What must come out is computed by the pure core from what was written, with all records known: ids and bytes.
 4. Nothing is timed: whoever waits, waits for something to happen, with a patience that only guards against for ever.
 """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from forked import ForkedScript
 
 Line = dict[str, Any]
 PATIENCE_SECONDS = 120.0
@@ -22,19 +22,12 @@ class WorkerProcess:
     """Starts `script` with one JSON argument; ends it with its `with` block."""
 
     def __init__(self, script: Path, spec: dict[str, Any], log: Path) -> None:
-        self._log = log.open("ab")
         self._lines: list[Line] = []
         self._news = threading.Condition()
-        self.process = subprocess.Popen(
-            [sys.executable, str(script), json.dumps(spec)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-        )
+        self.process = ForkedScript(script, [json.dumps(spec)], log=log)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        assert self.process.stdout is not None
         for raw in self.process.stdout:
             line = json.loads(raw)
             with self._news:
@@ -50,7 +43,6 @@ class WorkerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        self._log.close()
 
     def said(self, what: str, **like: Any) -> list[Line]:
         """Return the lines of one kind whose fields equal those given."""
@@ -73,7 +65,6 @@ class WorkerProcess:
 
     def order(self, *order: Any) -> None:
         """Send one order."""
-        assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         self.process.stdin.flush()
 
