@@ -31,7 +31,6 @@ from kafka_node import KafkaNode, KafkaUnavailableError, cluster_of_ones_own
 from pace import examples
 from streams.simulator.broker import EmbeddedBroker
 
-POLARS_THREADS = "POLARS_MAX_THREADS"
 
 def _one_polars_thread() -> None:
     """Let Polars keep to one thread here, and to as many as it ships with in the processes that a test starts.
@@ -39,13 +38,12 @@ def _one_polars_thread() -> None:
     The processes of a test run share the cores already. For frames of a few rows a second thread is a fifth more
     processor time, most of it the system's, and no earlier end.
     """
-    given = os.environ.get(POLARS_THREADS)
-    os.environ[POLARS_THREADS] = given or "1"
-    import polars as pl  # reads it now, and never again
+    wanted = os.environ.get("POLARS_MAX_THREADS", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POLARS_MAX_THREADS", wanted)
+        import polars as pl  # reads it now, and never again
 
-    assert pl.thread_pool_size() == int(given or "1"), "something imported above has imported Polars already"
-    if given is None:
-        del os.environ[POLARS_THREADS]
+        assert pl.thread_pool_size() == int(wanted), "something imported above has imported Polars already"
 
 
 _one_polars_thread()

@@ -1,9 +1,9 @@
 """A share: one owned partition with its queue, its tasks and its chamber, and how far it is finished and committed.
 
 Rules:
-1. Runs that wait are judged together while they are short, and a look is followed by a rest as long as it took three
-   times: whatever comes, most of the time is for events that nobody has judged yet.
-2. What the judging thread does with a chamber is done by one function, and touches nothing else of the share.
+1. Runs that wait are judged together while they are short. A look that left nothing to be judged again is followed by
+   a rest of three times what it took, within bounds, so that looks do not hold up new events.
+2. A chamber is touched in the judging thread alone: `judge` and `learned` are run there.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ LOOK_SECONDS = 0.05
 """How often is looked at what was held or touched, at the most."""
 LONGEST_REST_SECONDS = 0.4
 """How long no look is made at the most: well within the second in which a correction is told."""
-
 SHORT_RECORDS = 2_000
 """Fewer records than this cost what a batch costs, and hardly anything for each of them."""
 
 
 def rest(took: float) -> float:
-    """How long to rest after a look that took so many seconds: looks leave three parts of four to new events."""
+    """How long to rest after a look that took so many seconds: within the bounds, three times that."""
     return min(max(LOOK_SECONDS, 3 * took), LONGEST_REST_SECONDS)
 
 

@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias, cast
 
+import pytest
+
 from streams.simulator.broker import dying_with_parent
 from streams.simulator.worker_child import WorkerChild
 
@@ -32,13 +34,9 @@ Pipes: TypeAlias = tuple[Connection, Connection]
 def _forks_are_ready() -> None:
     """Start the process that is forked; Python 3.11 hands it no path to what it is to import, and it says nothing."""
     FORKS.set_forkserver_preload(["imported"])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-    forkserver.ensure_running()
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
 
 
 class ForkedProcess:
