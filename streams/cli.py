@@ -349,10 +349,11 @@ def vault_unlink(native_id: NativeId, controller: Controller, vault_file: VaultF
     """Forget a person for ever; exit code 1 where there was none to forget."""
     from streams.ingest.vault import Vault, VaultKey
 
+    meant = _native_ids(native_id)
     with Vault(vault_file, VaultKey.from_file(key)) as opened:
-        gone = [opened.unlink(controller, each) for each in _native_ids(native_id)]
-    say(f"{sum(gone)} unlinked")
-    raise typer.Exit(CLEAN if all(gone) else FINDINGS)
+        gone = opened.unlink(controller, *meant)
+    say(f"{gone} unlinked")
+    raise typer.Exit(CLEAN if gone == len(meant) else FINDINGS)
 
 
 @vault.command("count")

@@ -4,8 +4,8 @@ Rules:
 1. A native id is never stored, logged or shown. What is stored is HMAC-SHA-256 under a secret key, and without the
    key, which lies in another file, the database says nothing about anybody.
 2. A token is random. Two controllers get two tokens for one person, and a person who is linked again gets a new one.
-3. Unlinking deletes the row and overwrites its bytes, in the database and in its log: the tokens already on the
-   topics then belong to nobody, for ever.
+3. Unlinking deletes the row and writes the database anew without it: the tokens already on the topics then belong to
+   nobody, for ever. Overwriting the row is not enough, since a B-tree leaves copies of rows it moved between pages.
 4. A key that is not the key of the database is refused: it would quietly make strangers of everybody.
 5. Several processes may use one vault; two that link one id at the same time get the same token.
 """
@@ -169,19 +169,23 @@ class Vault:
         assert found is not None, "three random tokens in a row were already given to others"
         return found
 
-    def unlink(self, controller_id: str, native_id: str) -> bool:
-        """Forget a person; whether there was one to forget.
+    def unlink(self, controller_id: str, *native_ids: str) -> int:
+        """Forget persons; how many there were to forget.
 
-        While another process reads, the log of the database cannot be emptied, and its old bytes stay until the next
-        unlink or until the last process closes the vault.
+        The database is written anew, once a call: some two seconds for a million persons. A call that was interrupted
+        or refused has forgotten for sure once it is repeated. While another process reads, the log of the database
+        cannot be emptied, and its old bytes stay until the next unlink or until the last process closes the vault.
         """
-        digest = self._digest(controller_id, native_id)
+        digests = {self._digest(controller_id, native_id) for native_id in native_ids}
         with _guarded(self._path):
-            done = self._connection.execute(
-                "DELETE FROM person WHERE controller_id = ? AND digest = ?", (controller_id, digest)
+            done = self._connection.executemany(
+                "DELETE FROM person WHERE controller_id = ? AND digest = ?",
+                [(controller_id, digest) for digest in digests],
             )
+            # Also where nobody was found: the call before may have ended between deleting and writing anew.
+            self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return done.rowcount > 0
+            return done.rowcount
 
     def count(self, controller_id: str) -> int:
         """How many persons of a controller are linked."""
@@ -240,6 +244,8 @@ def _connect(path: Path) -> sqlite3.Connection:
             contextlib.closing(sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None))
         )
         connection.execute("PRAGMA secure_delete = ON").fetchall()
+        # What is written anew is drafted in memory, never in a file of the system's temporary directory.
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
         connection.execute("PRAGMA synchronous = FULL")
         undo.pop_all()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
+import random
 import re
 import sqlite3
 import subprocess
@@ -75,9 +77,9 @@ def test_two_controllers_and_two_persons_never_share_a_token(vault: Vault) -> No
 def test_an_unlinked_person_is_unknown_and_a_later_link_gives_another_token(vault: Vault) -> None:
     first = vault.link(ACME, "badge-1")
     other = vault.link(ACME, "badge-2")
-    assert vault.unlink(ACME, "badge-1") is True
+    assert vault.unlink(ACME, "badge-1") == 1
     assert vault.resolve(ACME, "badge-1") is None
-    assert vault.unlink(ACME, "badge-1") is False
+    assert vault.unlink(ACME, "badge-1", "badge-1") == 0
     assert vault.link(ACME, "badge-1") not in (first, other)
     assert vault.resolve(ACME, "badge-2") == other
 
@@ -105,18 +107,48 @@ def test_no_file_holds_a_native_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("persons", [1, 50, 800])
-def test_unlinking_overwrites_the_bytes_of_token_and_digest(tmp_path: Path, persons: int) -> None:
+def test_unlinking_leaves_no_bytes_of_token_and_digest(tmp_path: Path, persons: int) -> None:
     with Vault.create(tmp_path / "vault.db", key_in(tmp_path)) as vault:
-        tokens = [vault.link(ACME, f"badge-{number}") for number in range(persons)]
-        forgotten = range(0, persons, 7)
-        marks = [vault._digest(ACME, f"badge-{number}") for number in forgotten]
-        marks += [tokens[number].encode() for number in forgotten]
-        assert all(mark in bytes_below(tmp_path) for mark in marks), "the marks are there to be overwritten"
-        for number in forgotten:
-            assert vault.unlink(ACME, f"badge-{number}")
-        left = bytes_below(tmp_path)
-        assert not [mark for mark in marks if mark in left]
-        assert all(token.encode() in left for number, token in enumerate(tokens) if number % 7)
+        assert_forgotten_bytes_are_gone(vault, tmp_path, persons, at_once=3)
+
+
+@pytest.mark.parametrize("seed", [32, 42, 94, 172])
+def test_no_copy_of_a_row_is_left_where_a_page_was_split(tmp_path: Path, seed: int) -> None:
+    # By these chances SQLite 3.40 moved a row to another page, and its old bytes outlived the row there.
+    chance = random.Random(seed)
+    key = VaultKey.create(tmp_path / "vault.key", chance=chance.randbytes)
+
+    def token() -> str:
+        return base64.urlsafe_b64encode(chance.randbytes(16)).decode().rstrip("=")
+
+    with Vault.create(tmp_path / "vault.db", key, tokens=token) as vault:
+        assert_forgotten_bytes_are_gone(vault, tmp_path, 300, at_once=1)
+
+
+def assert_forgotten_bytes_are_gone(vault: Vault, folder: Path, persons: int, at_once: int) -> None:
+    """Link persons, unlink each seventh, `at_once` in a call, and look into every file."""
+    tokens = [vault.link(ACME, f"badge-{number}") for number in range(persons)]
+    forgotten = range(0, persons, 7)
+    marks = [vault._digest(ACME, f"badge-{number}") for number in forgotten]
+    marks += [tokens[number].encode() for number in forgotten]
+    assert all(mark in bytes_below(folder) for mark in marks), "the marks are there to be looked for"
+    for first in range(0, len(forgotten), at_once):
+        some = forgotten[first : first + at_once]
+        assert vault.unlink(ACME, *(f"badge-{number}" for number in some)) == len(some)
+    left = bytes_below(folder)
+    assert not [mark for mark in marks if mark in left]
+    assert all(token.encode() in left for number, token in enumerate(tokens) if number % 7)
+
+
+def test_an_unlinking_that_was_interrupted_is_finished_by_repeating_it(tmp_path: Path) -> None:
+    with Vault.create(tmp_path / "vault.db", key_in(tmp_path)) as vault:
+        token = vault.link(ACME, "badge-1").encode()
+        with contextlib.closing(sqlite3.connect(tmp_path / "vault.db", isolation_level=None)) as interrupted:
+            interrupted.execute("PRAGMA secure_delete = OFF").fetchall()
+            interrupted.execute("DELETE FROM person")
+        assert token in bytes_below(tmp_path)
+        assert vault.unlink(ACME, "badge-1") == 0
+        assert token not in bytes_below(tmp_path)
 
 
 def test_database_key_and_log_are_files_that_only_the_owner_can_read(tmp_path: Path) -> None:
@@ -282,8 +314,9 @@ def test_the_vault_is_a_map_whatever_the_names(
     with Vault.create(folder / "vault.db", key_in(folder)) as vault:
         tokens = {person: vault.link(*person) for person in people}
         assert all(vault.resolve(*person) == token for person, token in tokens.items())
-        for person in people:
-            vault.unlink(*person)
+        for controller in ("acme", "borg"):
+            linked = vault.count(controller)
+            assert vault.unlink(controller, *(name for owner, name in people if owner == controller)) == linked
         assert vault.count("acme") == vault.count("borg") == 0
 
 
