@@ -3,7 +3,8 @@
 Rules:
 1. Only a record says what to expect (`reports_every_seconds`); where it says nothing, nothing is measured.
 2. A device is silent once nothing of it was heard for longer than its record promises, up to the instant up to which
-   the log was judged: a worker that is behind does not take its own delay for a device's silence.
+   the log was judged: a worker that is behind does not take its own delay for a device's silence. A device that was
+   heard of within its promise from now speaks, however far the log is judged.
 3. Who has not listened for so long himself cannot tell: `unmeasured`.
 """
 
@@ -86,14 +87,14 @@ def _in_force(registry: Registry, kind: str, instant: int) -> Iterator[object]:
                 yield record
 
 
-def state_of(post: Post, *, heard: float | None, since: float, until: float | None) -> DeviceState:
+def state_of(post: Post, *, heard: float | None, since: float, until: float | None, now: float) -> DeviceState:
     """The state of a device, of which the broker took the last event at `heard`.
 
     `since` is when this worker began to listen and `until` up to when the log is judged, None where that is not known;
     all in seconds since 1970.
     """
-    if post.every_seconds is None or until is None:
+    if post.every_seconds is None:
         return DeviceState.UNMEASURED
-    if heard is not None and until - heard <= post.every_seconds:
+    if heard is not None and (now if until is None else until) - heard <= post.every_seconds:
         return DeviceState.SPEAKING
-    return DeviceState.SILENT if until - since > post.every_seconds else DeviceState.UNMEASURED
+    return DeviceState.SILENT if until is not None and until - since > post.every_seconds else DeviceState.UNMEASURED

@@ -274,7 +274,7 @@ class WorkerApp(RunApp):
         heard = self.pipeline.heard if self.pipeline is not None else {}
         await self.views.count_expired(now)
         sites, posts = await self.views.premises(now)
-        states = [state_of(post, heard=heard.get(post.device_id), since=since, until=until) for post in posts]
+        states = [state_of(each, heard=heard.get(each.device_id), since=since, until=until, now=now) for each in posts]
         self.recorder.premises(sites, zip(posts, states, strict=True))
 
     def _tell_expiries(self, found: list[Expiry]) -> None:

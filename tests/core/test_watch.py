@@ -24,14 +24,16 @@ NOW = micros(BEGAN + timedelta(days=1))
         (60.0, None, 1_000.0, DeviceState.SILENT),
         (60.0, None, 160.0, DeviceState.UNMEASURED),
         (60.0, None, 160.1, DeviceState.SILENT),
-        (60.0, 990.0, None, DeviceState.UNMEASURED),
+        (60.0, 1_950.0, None, DeviceState.SPEAKING),
+        (60.0, 1_939.9, None, DeviceState.UNMEASURED),
+        (60.0, None, None, DeviceState.UNMEASURED),
         (None, 990.0, 1_000.0, DeviceState.UNMEASURED),
     ],
 )
 def test_a_device_is_silent_only_where_its_record_promises_and_somebody_listened_for_as_long(
     every: float | None, heard: float | None, until: float | None, state: DeviceState
 ) -> None:
-    assert state_of(Post("c", "s", "d", every), heard=heard, since=100.0, until=until) is state
+    assert state_of(Post("c", "s", "d", every), heard=heard, since=100.0, until=until, now=2_000.0) is state
 
 
 def device(controller_id: str = "c1", *, since: datetime = BEGAN, every: int | None = None) -> DeviceRecord:
