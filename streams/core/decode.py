@@ -65,6 +65,8 @@ class Decoded:
     """How many records the fast lane took."""
     contract: int
     """How many the contract judged, those it refused included."""
+    few: int = 0
+    """How many the contract judged because they were few, not because the fast lane doubted them."""
     fell_back: bool = False
     """Whether the fast lane failed on this batch, so that the contract judged all of it."""
 
@@ -85,6 +87,12 @@ def decode(values: Sequence[bytes | None]) -> Decoded:
     if frame.height:
         plain = pl.concat([plain, frame]).sort("row")
     return Decoded(plain, refused, fast=len(taken), contract=len(doubted), fell_back=fell_back)
+
+
+def decode_few(values: Sequence[bytes | None]) -> Decoded:
+    """What `decode` says, by the contract alone: of a few dozen records that takes a fraction of the time."""
+    frame, refused = _by_contract(values, range(len(values)), MATCH.read, MATCH_COLUMNS)
+    return Decoded(frame, refused, fast=0, contract=0, few=len(values))
 
 
 def decode_encounters(values: Sequence[bytes | None]) -> Decoded:

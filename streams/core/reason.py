@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 import polars as pl
@@ -25,6 +25,11 @@ def facts_of(rule: Rule) -> list[str]:
     """The facts whose absence can leave a rule undetermined, selectors first."""
     selecting = [fact for selector, fact in SELECTORS.items() if getattr(rule, selector)]
     return list(dict.fromkeys([*selecting, *rule.facts]))
+
+
+@lru_cache(maxsize=256)
+def _facts_of_all(rules: tuple[Rule, ...]) -> frozenset[str]:
+    return frozenset(name for rule in rules for name in facts_of(rule))
 
 
 @lru_cache(maxsize=4_096)
@@ -56,12 +61,15 @@ def reason_of(rule: Rule, row: Mapping[str, object]) -> str:
     return Unknown.NOT_REPORTED.value
 
 
-def unknown_facts(cases: pl.DataFrame, rules: Iterable[Rule]) -> list[dict[str, str]]:
+def unknown_facts(cases: pl.DataFrame, rules: tuple[Rule, ...]) -> list[dict[str, str]]:
     """Of each case the facts that are unknown of those that some rules ask, and why; for a handful of cases."""
     found: list[dict[str, str]] = [{} for _ in range(cases.height)]
-    for name in {name: None for rule in rules for name in facts_of(rule) if name in cases.columns}:
-        rows = [row for row, value in enumerate(cases[name].to_list()) if _is_open(value)]
-        if rows:
+    asked = _facts_of_all(rules)
+    for column in cases:
+        name = column.name
+        if name not in asked or not (column.null_count() or isinstance(column.dtype, pl.List)):
+            continue
+        if rows := [row for row, value in enumerate(column.to_list()) if _is_open(value)]:
             source = why(FACTS[name].source)
             reasons = cases[source].to_list() if source in cases.columns else [None] * cases.height
             for row in rows:

@@ -307,6 +307,7 @@ class Pipeline:
         recorder.superseded(topic, len(batch.notes))
         recorder.lane(Lane.FAST, batch.decoded.fast)
         recorder.lane(Lane.CONTRACT, batch.decoded.contract)
+        recorder.lane(Lane.FEW, batch.decoded.few)
         for reason, count in batch.refused.items():
             recorder.rejected(topic, reason, count)
 

@@ -42,10 +42,11 @@ class EventOutcome(StrEnum):
 
 
 class Lane(StrEnum):
-    """How a record was decoded: in columns, or one by one through the contract."""
+    """How a record was decoded: in columns, by the contract in doubt, or by the contract since it came with few."""
 
     FAST = "fast"
     CONTRACT = "contract"
+    FEW = "few"
 
 
 class CommitResult(StrEnum):

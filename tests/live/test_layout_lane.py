@@ -95,6 +95,15 @@ def test_every_odd_value_beside_sound_ones_is_judged_as_the_contract_judges_it()
         assert_as_the_contract(values, decoded)
 
 
+@pytest.mark.parametrize("count", [0, 1, 63, 64])
+def test_fewer_records_than_columns_are_worth_are_read_by_the_contract(count: int) -> None:
+    sound = [json.dumps(PLAIN | {"event_id": f"e-{i}"}).encode() for i in range(count - 2)]
+    values = [*sound, *(b"{", None)[: count - len(sound)]]
+    decoded = decode_alike(values)
+    assert decoded.few == (count if count < layout_lane.RECORDS_MIN else 0)
+    assert_as_the_contract(values, decoded)
+
+
 @pytest.mark.parametrize("odd", ['"schema_version": "1.1", "unknown": %d', '"notice_id": "n\\u0041%d"', '"rank": %d.0'])
 def test_of_a_record_that_is_not_plain_no_layout_is_made(odd: str) -> None:
     scant = json.dumps(SCANT)[:-1]
