@@ -46,9 +46,9 @@ demo: setup  ## run the whole monitor against a simulated world; ARGS="--seconds
 stack:  ## build the image and start the containers; needs Docker and GRAFANA_ADMIN_PASSWORD
 	docker compose --file docker/compose.yaml up --build --detach
 
-# First the coverage gate, over the tests that are about what it measures (a rule's own tests run the core) and with few
-# examples, since tracing is slow; it never waits, so a process a core does. Then all other tests, and of those of the gate
-# the properties with more examples: half of Hypothesis' hundred, other ones at every run; EXAMPLES=1 or 10 tries more. The
+# First the coverage gate, over the tests that are about what it measures (a rule's own tests run the core) but for those
+# that cover nothing new, and with few examples, since tracing is slow; it never waits, so a process a core does. Then all
+# other tests, and of those of the gate the properties with more examples: half of Hypothesis' hundred, other ones at every run; EXAMPLES=1 or 10 tries more. The
 # drills that kill workers wait half of their time, so they begin, and the rest fills the machine beside them.
 CORES ?= 2
 PROCESSES ?= 4
@@ -58,7 +58,7 @@ test: setup  ## all tests, with the coverage gate; ARGS="-k timeline" for some o
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@EXAMPLES=0.1 $(BIN)/python -m pytest $(MEASURED) -q -n $(CORES) --cov --cov-report=
+	@EXAMPLES=0.1 $(BIN)/python -m pytest $(MEASURED) -m "not untraced" -q -n $(CORES) --cov --cov-report=
 	@$(BIN)/python tests/house/branches.py 95
 	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(PROCESSES) $(MEASURED:%=--only-properties %)
 endif

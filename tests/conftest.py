@@ -9,8 +9,8 @@ Rules:
    shares, apart by kind of broker. All share one node of Apache Kafka: who needs it first starts it, and stops it when
    the last one is done.
 5. Nothing is timed: a property holds on a busy machine too, so Hypothesis has no deadline.
-6. `--only-properties PATH`: of the files below a path only the properties run, and what is marked `counted`; the rest,
-   which has no examples to be counted, ran before (`make test` measures coverage with few examples first).
+6. `--only-properties PATH`: of the files below a path only the properties run, what is marked `counted` or `untraced`;
+   the rest, which has no examples to be counted, ran before (`make test` measures coverage with few examples first).
 7. Polars keeps to one thread in a process of tests; the programs that tests start are left as they ship.
 """
 
@@ -141,13 +141,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _leave_out_what_ran(config: pytest.Config, items: list[pytest.Item]) -> None:
     paths = [config.rootpath / path for path in config.getoption("--only-properties")]
-    ran = [item for item in items if any(map(item.path.is_relative_to, paths)) and not _is_counted(item)]
+    ran = [item for item in items if any(map(item.path.is_relative_to, paths)) and not _is_left(item)]
     if ran:
         config.hook.pytest_deselected(items=ran)
         left_out = set(ran)
         items[:] = [item for item in items if item not in left_out]
 
 
-def _is_counted(item: pytest.Item) -> bool:
-    """Whether a test tries more examples the longer it may take."""
-    return is_hypothesis_test(getattr(item, "obj", None)) or item.get_closest_marker("counted") is not None
+def _is_left(item: pytest.Item) -> bool:
+    """Whether a test tries more examples the longer it may take, or did not run yet."""
+    marked = any(item.get_closest_marker(name) is not None for name in ("counted", "untraced"))
+    return marked or is_hypothesis_test(getattr(item, "obj", None))

@@ -30,6 +30,8 @@ from streams.core.facts import FACTS, OF_KIND, CaseKind, Source, Unknown, why
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.horizon import KINDS
 
+pytestmark = pytest.mark.untraced
+
 SOURCES = (*REGISTRY_SOURCES, *SUBJECT_SOURCES)
 STRANGER = {"subject_ref": None, "comparison_decision": "non_match"}
 WHOLE = settings(max_examples=examples(40), deadline=None)

@@ -6,12 +6,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from pace import examples
 from schemas.contract import Message
 from schemas.encounter import AccessOutcome, Disclosure, HumanReview
 from schemas.match import MatchEvent
 from strategies import messages
+from streams.core.case import FEW_ROWS, Column, table_of
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, column_type, frame_of
 
 ENCOUNTERS = (AccessOutcome, HumanReview, Disclosure)
@@ -59,3 +61,19 @@ def test_a_row_is_an_encounter_of_its_kind(events: list[Message]) -> None:
 def test_a_type_that_no_column_can_hold_is_a_bug() -> None:
     with pytest.raises(KeyError):
         column_type({"type": "object"})
+
+
+def test_a_table_of_many_rows_says_of_each_what_a_table_of_few_says() -> None:
+    def table(rows: range) -> pl.DataFrame:
+        columns: dict[str, Column] = {
+            "texts": ([[None, (), ("a",), ("a", "b", None)][row % 4] for row in rows], pl.List(pl.String())),
+            "text": ([[None, "x", f"x{row}"][row % 3] for row in rows], pl.String()),
+            "number": ([None if row % 5 == 0 else row for row in rows], pl.Int64()),
+            "truth": ([[None, True, False][row % 3] for row in rows], pl.Boolean()),
+            "nothing": ([None for _ in rows], pl.String()),
+        }
+        return table_of(columns)
+
+    many = range(3 * FEW_ROWS)
+    few = [table(many[first : first + FEW_ROWS]) for first in range(0, len(many), FEW_ROWS)]
+    assert_frame_equal(table(many), pl.concat(few))

@@ -25,6 +25,8 @@ from streams.core.facts import FACTS, OF_KIND, CaseKind, Source, why
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS, frame_of
 from streams.core.horizon import KINDS
 
+pytestmark = pytest.mark.untraced
+
 SOURCES = (*REGISTRY_SOURCES, *SUBJECT_SOURCES)
 CLAIMS = {"notice_id": "notice-1", "authority_id": "order-1", "exception_id": "excuse-1"}
 

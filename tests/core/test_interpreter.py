@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import combinations
 from typing import Any
 
 import pytest
 
 from condition_trees import FACTS
-from streams.core.condition import And, Constant, Fact, FactType
+from streams.core.condition import And, Condition, Constant, Fact, FactType
 from streams.core.grammar import parse
 from streams.core.interpreter import all_true, any_true, interpret, negation, value_of
 from streams.errors import Place
@@ -18,8 +19,13 @@ from streams.errors import Place
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
 
+@cache
+def parsed(text: str) -> Condition:
+    return parse(text, FACTS, place=Place("a test"))
+
+
 def meaning(text: str, **facts: Any) -> bool | None:
-    condition = parse(text, FACTS, place=Place("a test"))
+    condition = parsed(text)
     return interpret(condition.root, {name: facts.get(name) for name in condition.facts})
 
 

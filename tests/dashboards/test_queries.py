@@ -41,9 +41,8 @@ EMPTY_BY_DESIGN: Mapping[str, str] = {
     "annotation Deployment": "the version is that of ten minutes ago",
 }
 """What a query may be empty for, by the title of its panel; all others must return data."""
-SECONDS = 45.0
-"""Devices are counted every five seconds, once everything up to a moment ago is judged: on a machine that other tests
-keep busy a worker comes that far late, and half of this was too short for it twice."""
+SECONDS = 30.0
+"""Devices are counted every five seconds once a worker judges: beside other tests it begins late."""
 
 
 @pytest.fixture(scope="module")

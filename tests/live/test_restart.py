@@ -46,7 +46,7 @@ def test_a_worker_that_was_ended_in_a_backlog_repeats_nothing_that_it_committed(
         listener = Listener(team.settings)
         listener.start()
         estate = Estate(team.settings, 7, rate=200, began=datetime.now(UTC) - timedelta(minutes=5))
-        estate.write_at_once(timedelta(seconds=15))
+        estate.write_at_once(timedelta(seconds=10))
         worker = team.start(0)
         while len(listener.heard) < 500:
             worker.check_alive()
@@ -74,7 +74,7 @@ def test_a_worker_that_was_frozen_longer_than_a_feed_promises_does_not_take_it_f
     with Team(broker, tmp_path, session_timeout_seconds="30", hold_seconds="1") as team:
         listener = Listener(team.settings)
         listener.start()
-        estate = Estate(team.settings, 8, rate=40, max_lag_seconds=2)
+        estate = Estate(team.settings, 8, rate=25, max_lag_seconds=2)
         worker = team.start(0)
         worker.wait_ready(READY_SECONDS)
         estate.start()
@@ -91,7 +91,7 @@ def test_a_broker_that_is_away_for_a_while_loses_nothing(own_broker: EmbeddedBro
     with Team(own_broker.bootstrap, tmp_path) as team:
         listener = Listener(team.settings)
         listener.start()
-        estate = Estate(team.settings, 9, rate=40)
+        estate = Estate(team.settings, 9, rate=25)
         worker = team.start(0)
         worker.wait_ready(READY_SECONDS)
         estate.start()

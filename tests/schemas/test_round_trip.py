@@ -14,6 +14,8 @@ from schemas.contract import Message
 from schemas.topics import TOPICS
 from strategies import CONTRACTS, KINDS, documents, messages, name_of
 
+pytestmark = pytest.mark.untraced
+
 FIXTURES = Path(__file__).parent / "fixtures"
 OLD = sorted(FIXTURES.glob("v*/*.json"))
 

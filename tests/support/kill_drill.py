@@ -33,7 +33,7 @@ from streams.simulator.broker import free_port
 
 SESSION_SECONDS = 6
 FROZEN_SECONDS = SESSION_SECONDS + 3.0
-RATE = 25.0
+RATE = 18.0
 READY_SECONDS = 120.0
 SETTLE_SECONDS = 300.0
 QUIET_SECONDS = 2.0
