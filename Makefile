@@ -53,7 +53,7 @@ stack:  ## build the image and start the containers; needs Docker and GRAFANA_AD
 CORES ?= 2
 PROCESSES ?= 4
 EXAMPLES ?= 0.5
-MEASURED := tests/schemas tests/core tests/law/test_rule_tests.py
+MEASURED := tests/law/test_rule_tests.py tests/core tests/schemas
 test: setup  ## all tests, with the coverage gate; ARGS="-k timeline" for some of them
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
