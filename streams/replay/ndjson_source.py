@@ -147,8 +147,25 @@ def _between(file: Path, begin: int, end: int) -> Iterator[bytes]:
         raise _unreadable(file) from None
 
 
-def _blocks(opened_file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
-    """The rest of a file in blocks of whole lines, none larger than a piece but for its last line."""
+def _blocks(opened_file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in blocks of whole lines, none larger than a piece but for its last line.
+
+    Where a block ends is looked up before it is read: to put the end of a line behind it would copy all of it.
+    """
+    begin = opened_file.tell()
+    while True:
+        opened_file.seek(begin + min(BLOCK_BYTES, PIECE_BYTES) - 1)
+        opened_file.readline()
+        end = opened_file.tell()
+        opened_file.seek(begin)
+        if not (block := opened_file.read(end - begin)):
+            return
+        yield block
+        begin += len(block)
+
+
+def _unpacked(opened_file: gzip.GzipFile) -> Iterator[bytes]:
+    """The same of a file in which nobody can go back."""
     while block := opened_file.read(min(BLOCK_BYTES, PIECE_BYTES)):
         yield block if block.endswith(END) else block + opened_file.readline()
 
@@ -170,7 +187,7 @@ def _packed(file: Path) -> Iterator[tuple[int, Blocks]]:
 def _gzip_blocks(file: Path) -> Iterator[bytes]:
     try:
         with gzip.open(file, "rb") as opened_file:
-            yield from _blocks(opened_file)
+            yield from _unpacked(opened_file)
     except (OSError, EOFError, zlib.error):
         raise InputError("expected a readable file, compressed by gzip", place=Place(str(file))) from None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,6 +111,30 @@ def test_of_a_record_that_is_not_plain_no_layout_is_made(odd: str) -> None:
     scant = json.dumps(SCANT)[:-1]
     values = [f"{scant}, {odd % i}}}".encode() for i in range(99)]
     assert_as_the_contract(values, decode_alike(values))
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(
+    st.sampled_from(sorted(layout_lane.RUNS)),
+    st.integers(1, 140).flatmap(
+        lambda width: st.lists(
+            st.text("s_ab09Z.:/@-~ ", min_size=width, max_size=width)
+            | st.text("ab0", min_size=width, max_size=width).map(lambda text: f"s_{text}"[:width]),
+            min_size=1,
+            max_size=3,
+        )
+    ),
+)
+def test_ids_of_one_width_are_of_their_grammar_where_no_byte_is_of_another_class(name: str, texts: list[str]) -> None:
+    values = np.array([list(text.encode()) for text in texts], np.uint8)
+    sound = all(re.fullmatch(layout_lane.GRAMMARS[name], text) for text in texts)
+    assert layout_lane._are_of(values, layout_lane.RUNS[name]) is (sound and bool(layout_lane.RUNS[name]))
+
+
+def test_ids_are_told_by_their_bytes() -> None:
+    told = {name for name, runs in layout_lane.RUNS.items() if runs}
+    assert {"event_id", "probe_id", "device_id", "purpose_id", "subject_ref"} <= told
+    assert not {"occurred_at", "comparison_score", "rank", "operation"} & told
 
 
 def test_where_layouts_fail_all_goes_to_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
