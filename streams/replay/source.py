@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
@@ -21,6 +22,8 @@ Given = TypeVar("Given")
 
 PIECE_ROWS = 500_000
 """Events judged at once: enough that like cases are many, few enough that three pieces fit the memory."""
+READERS = 2
+"""Threads that read: of JSON lines to read a piece takes longer than to judge it."""
 PLACED = {"partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": pl.Datetime("us", "UTC")}
 """Where and when a row was recorded; null where the source does not tell."""
 REFUSED = {"reason": pl.String(), **PLACED}
@@ -46,16 +49,20 @@ class Piece(NamedTuple):
 
 
 def read_ahead(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same pieces, each read by a second thread while the one before it is judged; two are held at once."""
-    with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as reader:
-        waiting: Piece | None = None
-        for piece in pieces:
-            begun = piece._replace(load=_begun(piece, reader.submit(piece.load, False)))
-            if waiting is not None:
-                yield waiting
-            waiting = begun
-        if waiting is not None:
-            yield waiting
+    """The same pieces, cut by one thread and read by others while those before are judged; three are held at once."""
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="cut ahead") as cutter,
+        ThreadPoolExecutor(READERS, thread_name_prefix="read ahead") as readers,
+    ):
+        waiting: deque[Piece] = deque()
+        cutting = iter(pieces)
+        coming = cutter.submit(next, cutting, None)
+        while (piece := coming.result()) is not None:
+            coming = cutter.submit(next, cutting, None)
+            waiting.append(piece._replace(load=_begun(piece, readers.submit(piece.load, False))))
+            if len(waiting) > READERS:
+                yield waiting.popleft()
+        yield from waiting
 
 
 def _begun(piece: Piece, reading: Future[Events]) -> Callable[[bool], Events]:
