@@ -21,7 +21,7 @@ from streams.replay.answer import Hole, Source
 Given = TypeVar("Given")
 
 PIECE_ROWS = 500_000
-"""Events judged at once: enough that like cases are many, few enough that three pieces fit the memory."""
+"""Events judged at once: enough that like cases are many, few enough that four pieces fit the memory."""
 READERS = 2
 """Threads that read: of JSON lines to read a piece takes longer than to judge it."""
 PLACED = {"partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": pl.Datetime("us", "UTC")}

@@ -242,12 +242,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             found = apart("--replay", str(source), "--out", f"{out}/answer")
         peaks[str(int(found["events"]))] = round(found["peak_mib"])
     sixty, quarter = (_by_sixty(source) for source in (whole, folder / "share-4"))
-    lines = folder / "ndjson"
-    if not lines.exists():
-        write_ndjson(lines, whole, asked.ndjson_events)
-    with tempfile.TemporaryDirectory() as out:
-        from_lines = apart("--replay", str(lines), "--out", f"{out}/answer")
-    lines_by_sixty = _by_sixty(lines)
+    from_lines, lines_by_sixty = _by_lines(folder / "ndjson", whole, asked.ndjson_events)
     peer = apart("--duckdb", str(folder / "share-4"))
     plain = apart("--interpreter", str(whole), "--sample", str(asked.sample))
     assert peer["violations"] == quarter["violations"], (peer["violations"], quarter["violations"])
@@ -275,6 +270,14 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "records_per_second": round(2 * asked.subjects / found["records_seconds"]),
         "peak_mib": peaks,
     }
+
+
+def _by_lines(lines: Path, whole: Path, count: int) -> tuple[dict[str, float], dict[str, float]]:
+    """So many events as JSON lines, by all packs and by sixty rules."""
+    if not lines.exists():
+        write_ndjson(lines, whole, count)
+    with tempfile.TemporaryDirectory() as out:
+        return apart("--replay", str(lines), "--out", f"{out}/answer"), _by_sixty(lines)
 
 
 def _by_sixty(source: Path) -> dict[str, float]:
