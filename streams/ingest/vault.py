@@ -178,10 +178,12 @@ class Vault:
         """
         digests = {self._digest(controller_id, native_id) for native_id in native_ids}
         with _guarded(self._path):
-            done = self._connection.executemany(
-                "DELETE FROM person WHERE controller_id = ? AND digest = ?",
-                [(controller_id, digest) for digest in digests],
-            )
+            with self._connection:  # ends the transaction, one for all: each waits for the disk
+                self._connection.execute("BEGIN IMMEDIATE")
+                done = self._connection.executemany(
+                    "DELETE FROM person WHERE controller_id = ? AND digest = ?",
+                    [(controller_id, digest) for digest in digests],
+                )
             # Also where nobody was found: the call before may have ended between deleting and writing anew.
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

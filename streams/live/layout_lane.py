@@ -112,7 +112,7 @@ def _grammatical(cut: Cut[MatchEvent]) -> pl.Series:
     count = len(cut.rows)
     fields: defaultdict[str, list[str]] = defaultdict(list)
     for name in cut.texts.columns:
-        if name not in cut.bytes or not _are_of(cut.bytes[name], RUNS[name]):
+        if name not in cut.bytes or not _are_of(cut.bytes[name], LETTERS_OF[name]):
             fields[GRAMMARS[name]].append(name)
     sound = np.ones(count, np.bool_)
     for grammar, names in fields.items():
@@ -121,7 +121,7 @@ def _grammatical(cut: Cut[MatchEvent]) -> pl.Series:
     return pl.Series(sound)
 
 
-class Run(NamedTuple):
+class Letters(NamedTuple):
     """Bytes of one class, so many of them."""
 
     allowed: bytes
@@ -129,34 +129,34 @@ class Run(NamedTuple):
     most: int
 
 
-def _runs(grammar: str) -> tuple[Run, ...]:
-    """The runs of which texts of a grammar are; none where it is not as simple, or only the last may vary in length."""
-    found: list[Run] = []
+def _letters(grammar: str) -> tuple[Letters, ...]:
+    """The letters of which texts of a grammar are; none where it is not as simple, or others than the last may vary."""
+    found: list[Letters] = []
     rest = grammar.removeprefix("^(?:").removesuffix(")$")
     while rest:
-        part = RUN.match(rest)
+        part = LETTERS.match(rest)
         if part is None or (found and found[-1].least != found[-1].most):
             return ()
         allowed = bytes(each for each in range(ASCII) if re.fullmatch(part["class"], chr(each)))
-        found.append(Run(allowed, int(part["least"] or 1), int(part["most"] or 1)))
+        found.append(Letters(allowed, int(part["least"] or 1), int(part["most"] or 1)))
         rest = rest[part.end() :]
     return tuple(found)
 
 
-RUN = re.compile(r"(?P<class>[A-Za-z0-9_]|\[[A-Za-z0-9._:/@-]+\])(?:\{(?P<least>\d+),(?P<most>\d+)\})?")
+LETTERS = re.compile(r"(?P<class>[A-Za-z0-9_]|\[[A-Za-z0-9._:/@-]+\])(?:\{(?P<least>\d+),(?P<most>\d+)\})?")
 """What `plain_record.SAFE_PATTERN` is made of."""
-RUNS = {name: _runs(grammar) for name, grammar in GRAMMARS.items()}
+LETTERS_OF = {name: _letters(grammar) for name, grammar in GRAMMARS.items()}
 
 
-def _are_of(values: Bytes, runs: Sequence[Run]) -> bool:
-    """Whether all values, of one width, are of some runs; false also where there are none."""
+def _are_of(values: Bytes, letters: Sequence[Letters]) -> bool:
+    """Whether all values, of one width, are of some letters; false also where there are none."""
     at, width = 0, values.shape[1]
-    for run in runs:
-        length = width - at if run is runs[-1] else run.least
-        if not run.least <= length <= run.most or values[:, at : at + length].tobytes().translate(None, run.allowed):
+    for each in letters:
+        length = width - at if each is letters[-1] else each.least
+        if not each.least <= length <= each.most or values[:, at : at + length].tobytes().translate(None, each.allowed):
             return False
         at += length
-    return bool(runs) and at == width
+    return bool(letters) and at == width
 
 
 def _typed(name: str) -> pl.Expr:

@@ -115,7 +115,7 @@ def test_of_a_record_that_is_not_plain_no_layout_is_made(odd: str) -> None:
 
 @settings(max_examples=examples(300), deadline=None)
 @given(
-    st.sampled_from(sorted(layout_lane.RUNS)),
+    st.sampled_from(sorted(layout_lane.LETTERS_OF)),
     st.integers(1, 140).flatmap(
         lambda width: st.lists(
             st.text("s_ab09Z.:/@-~ ", min_size=width, max_size=width)
@@ -128,11 +128,11 @@ def test_of_a_record_that_is_not_plain_no_layout_is_made(odd: str) -> None:
 def test_ids_of_one_width_are_of_their_grammar_where_no_byte_is_of_another_class(name: str, texts: list[str]) -> None:
     values = np.array([list(text.encode()) for text in texts], np.uint8)
     sound = all(re.fullmatch(layout_lane.GRAMMARS[name], text) for text in texts)
-    assert layout_lane._are_of(values, layout_lane.RUNS[name]) is (sound and bool(layout_lane.RUNS[name]))
+    assert layout_lane._are_of(values, layout_lane.LETTERS_OF[name]) is (sound and bool(layout_lane.LETTERS_OF[name]))
 
 
 def test_ids_are_told_by_their_bytes() -> None:
-    told = {name for name, runs in layout_lane.RUNS.items() if runs}
+    told = {name for name, letters in layout_lane.LETTERS_OF.items() if letters}
     assert {"event_id", "probe_id", "device_id", "purpose_id", "subject_ref"} <= told
     assert not {"occurred_at", "comparison_score", "rank", "operation"} & told
 
