@@ -16,8 +16,6 @@ from small_world import the_law
 from streams.core.instant import SECOND
 from streams.core.rulebook import load
 
-pytestmark = pytest.mark.untraced
-
 LAW = the_law()
 SHUFFLES = int(os.environ.get("SHUFFLES", "100"))
 """Over one to four partitions in turn; 1000 take minutes, so only those who ask for them wait."""
