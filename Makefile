@@ -47,9 +47,10 @@ stack:  ## build the image and start the containers; needs Docker and GRAFANA_AD
 	docker compose --file docker/compose.yaml up --build --detach
 
 # First the coverage gate, over the tests that are about what it measures (a rule's own tests run the core) but for those
-# that cover nothing new, and with few examples, since tracing is slow; it never waits, so a process a core does. Then all
-# other tests, and of those of the gate the properties with more examples: half of Hypothesis' hundred, other ones at every run; EXAMPLES=1 or 10 tries more. The
-# drills that kill workers wait half of their time, so they begin, and the rest fills the machine beside them.
+# that cover nothing new, and with few examples, since tracing is slow; it never waits, so a process a core does, and the
+# longest file comes first. Then all other tests, and of those of the gate the properties with more examples: half of
+# Hypothesis' hundred, other ones at every run; EXAMPLES=1 or 10 tries more. The drills that kill workers wait half of
+# their time, so they begin, and the rest fills the machine beside them.
 CORES ?= 2
 PROCESSES ?= 4
 EXAMPLES ?= 0.5

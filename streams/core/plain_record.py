@@ -20,8 +20,10 @@ import polars as pl
 
 from schemas.contract import LIST_LENGTH_MAX, Message
 
-SAFE_PATTERN = re.compile(r"\^(?:[A-Za-z0-9_]|\[[A-Za-z0-9._:/@-]+\]|\{\d+,\d+\})+\$", re.ASCII)
-"""Patterns of the contract that hold no quote, no backslash and no letter beyond ASCII: literals, classes, counts."""
+LETTERS = re.compile(r"(?P<class>[A-Za-z0-9_]|\[[A-Za-z0-9._:/@-]+\])(?:\{(?P<least>\d+),(?P<most>\d+)\})?", re.ASCII)
+"""A literal or a class of letters in a pattern of the contract, and how many of them: one where it does not say."""
+SAFE_PATTERN = re.compile(rf"\^(?:{LETTERS.pattern})+\$", re.ASCII)
+"""Patterns of the contract that hold no quote, no backslash and no letter beyond ASCII."""
 TIME = r'"[0-9]{4}-(?:0[1-9]|1[0-2])-[0-3][0-9]T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z"'
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"
 """The same for Polars."""

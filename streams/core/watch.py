@@ -90,8 +90,8 @@ def _in_force(registry: Registry, kind: str, instant: int) -> Iterator[object]:
 def state_of(post: Post, *, heard: float | None, since: float, until: float | None, now: float) -> DeviceState:
     """The state of a device, of which the broker took the last event at `heard`.
 
-    `since` is when this worker began to listen and `until` up to when the log is judged, None where that is not known;
-    all in seconds since 1970.
+    `since` is when this worker began to listen and `until` up to when the log is judged, which is `now` at the latest,
+    or None where that is not known; all in seconds since 1970.
     """
     if post.every_seconds is None:
         return DeviceState.UNMEASURED

@@ -232,12 +232,10 @@ def _windows(block: Bytes, at: Places, width: int) -> Bytes:
 
 def _are(windows: Bytes, stretch: Stretch) -> Mask:
     """Which windows hold the fixed texts of a stretch; they mostly all do."""
-    differ = windows.view(np.uint64)
-    differ = differ ^ stretch.words
-    differ &= stretch.fixed
-    there: Mask = np.ones(len(windows), np.bool_)
-    if differ.any():
-        there = np.logical_not(differ.any(axis=1), out=there)
+    differ = (windows.view(np.uint64) ^ stretch.words) & stretch.fixed
+    if not differ.any():  # a seventh of the time of asking row by row
+        return np.ones(len(windows), np.bool_)
+    there: Mask = np.logical_not(differ.any(axis=1))
     return there
 
 

@@ -23,7 +23,7 @@ from schemas.match import MATCH, MatchEvent
 from streams.core.decode import PLAIN, PLAIN_BYTES_MAX, ROW, SURE, Decoded, Refused, decode, decode_few
 from streams.core.frame import MATCH_COLUMNS, frame_of
 from streams.core.lines import END
-from streams.core.plain_record import grammars, moment
+from streams.core.plain_record import LETTERS, grammars, moment
 from streams.live.block import Block, Bytes, Places
 from streams.live.layout import Cut, cuts
 
@@ -143,8 +143,6 @@ def _letters(grammar: str) -> tuple[Letters, ...]:
     return tuple(found)
 
 
-LETTERS = re.compile(r"(?P<class>[A-Za-z0-9_]|\[[A-Za-z0-9._:/@-]+\])(?:\{(?P<least>\d+),(?P<most>\d+)\})?")
-"""What `plain_record.SAFE_PATTERN` is made of."""
 LETTERS_OF = {name: _letters(grammar) for name, grammar in GRAMMARS.items()}
 
 

@@ -46,8 +46,6 @@ TICK_SECONDS = 0.02
 CORRECTED = 50
 HEARTBEAT_SECONDS = 1.0
 SETTLE_SECONDS = 6.0
-
-
 EVENT = (
     '{"event_id":"%s","probe_id":"p%010d","occurred_at":"%s","controller_id":"c1","device_id":"cam-%04d",'
     '"purpose_id":"p-access","operation":"verification","timing":"realtime","active_involvement":true,'
@@ -155,14 +153,14 @@ class Estate:
         said, at = time_text(now), round(now.timestamp() * 1_000)
         for _ in range(count):
             person = self._chance.randrange(self._persons)
-            event_id, home = f"e{self._number:010d}", self._homes[person]
-            value = EVENT % (event_id, self._number, said, self._chance.randrange(live_job.DEVICES), self._refs[person])
-            taken = batches[home].append(key=self._refs[person].encode(), value=value.encode(), timestamp=at)
+            event_id, ref, home = f"e{self._number:010d}", self._refs[person], self._homes[person]
+            value = EVENT % (event_id, self._number, said, self._chance.randrange(live_job.DEVICES), ref)
+            taken = batches[home].append(key=ref.encode(), value=value.encode(), timestamp=at)
             assert taken is not None, "the events of a tick fit a batch"
             self._number += 1
             if person % live_job.VIOLATING == 0:
                 violating[home].append(event_id)
-                self.about[event_id] = self._refs[person]
+                self.about[event_id] = ref
         topic = self._settings.topic(TopicName.MATCHES)
         for home, batch in enumerate(batches):
             if batch.record_count():
@@ -212,15 +210,10 @@ def of_histogram(series: Series, name: str, share: float) -> float:
     raise AssertionError("the last bucket holds everything")
 
 
-def measured(
-    settings: Settings, options: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
-) -> Mapping[str, float]:
+def measured(settings: Settings, estate: Estate, options: argparse.Namespace, folder: Path) -> Mapping[str, float]:
     """Let things happen to a worker, and say how long its words took."""
     pack = folder / "bench.yaml"
     pack.write_text(live_job.pack(), "utf-8")
-    estate = stack.enter_context(
-        contextlib.closing(Estate(settings, options.persons, stack.enter_context(asyncio.Runner())))
-    )
     estate.open()
     given = {"broker": settings.broker[0], "prefix": settings.prefix, "rules": str(pack), "log_level": "WARNING",
              "session_timeout_seconds": "6"}  # fmt: skip
@@ -269,7 +262,9 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = Settings(broker=(bootstrap,), prefix=f"latency{os.getpid()}.", partitions=PARTITIONS)
         create(settings)
-        result = measured(settings, options, folder, stack)
+        runner = stack.enter_context(asyncio.Runner())
+        estate = stack.enter_context(contextlib.closing(Estate(settings, options.persons, runner)))
+        result = measured(settings, estate, options, folder)
     print(json.dumps(result))
     slowest = max(result["verdict_p99_ms"], result["violation_p99_ms"])
     return 0 if slowest <= result["hold_ms"] + 250 and result["correction_p99_ms"] <= 1_000 else 1
