@@ -2,12 +2,13 @@
 
 Rules:
 1. Its lines are those of `streams.core.lines`; this is another way to find them, in a third of the time.
-2. NumPy counts and compares bytes here, outside the core; the core is given columns.
+2. Where the lines of a block end may be told by whoever has looked through it before.
+3. NumPy compares bytes here, outside the core; the core is given columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import overload
 
@@ -17,8 +18,9 @@ import numpy.typing as npt
 from streams.core.lines import END, Lines
 
 RETURN = b"\r"
-PART_BYTES = 500_000
+PART_BYTES = 1_048_576
 """So many bytes are looked through at once: what is noted of them stays in the processor's cache."""
+WORD = 8
 Places = npt.NDArray[np.int64]
 """Indices of bytes in a block, or of lines."""
 Bytes = npt.NDArray[np.uint8]
@@ -27,8 +29,14 @@ Bytes = npt.NDArray[np.uint8]
 class Block(Lines):
     """The lines of a block, and where each begins and ends."""
 
+    def __init__(self, block: bytes, newlines: Places | None = None) -> None:
+        """`newlines` are the `newlines_of` the block, where these are known already."""
+        super().__init__(block)
+        self.newlines = newlines_of(block) if newlines is None else newlines
+        """Where each line and its carriage returns end."""
+
     def __len__(self) -> int:
-        return len(self._newlines)
+        return len(self.newlines)
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -39,7 +47,7 @@ class Block(Lines):
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
-        return self.block[self.starts[index] : self._newlines[index]].rstrip(RETURN)
+        return self.block[self.starts[index] : self.newlines[index]].rstrip(RETURN)
 
     @cached_property
     def bytes(self) -> Bytes:
@@ -47,24 +55,16 @@ class Block(Lines):
         return np.frombuffer(self.block, np.uint8)
 
     @cached_property
-    def _newlines(self) -> Places:
-        """Where each line and its carriage returns end."""
-        found = [np.flatnonzero(part == END[0]) + at * PART_BYTES for at, part in enumerate(_parts(self.bytes))]
-        last = [] if not self.block or self.block.endswith(END) else [len(self.block)]
-        return np.concatenate((*found, np.array(last, np.int64)))
-
-    @cached_property
     def starts(self) -> Places:
         """Where each line begins."""
-        return np.append(0, self._newlines[:-1] + 1) if len(self) else self._newlines
+        return np.append(0, self.newlines[:-1] + 1) if len(self) else self.newlines
 
     @cached_property
     def ends(self) -> Places:
         """Where each line ends."""
-        ends = self._newlines.copy()
-        if RETURN in self.block:
-            for at in np.flatnonzero(self.bytes[np.maximum(ends - 1, 0)] == RETURN[0]).tolist():
-                ends[at] = self.starts[at] + len(self[at])
+        ends = self.newlines.copy()
+        for at in np.flatnonzero(self.bytes[np.maximum(ends - 1, 0)] == RETURN[0]).tolist():
+            ends[at] = self.starts[at] + len(self[at])
         return ends
 
     def some(self, rows: Places) -> Lines:
@@ -73,11 +73,22 @@ class Block(Lines):
         return Lines(b"".join(self.block[begin:end] + END for begin, end in spans))
 
 
-def count_of_lines(block: bytes) -> int:
-    """How many lines a block has, without looking where."""
-    found = sum(np.count_nonzero(part == END[0]) for part in _parts(np.frombuffer(block, np.uint8)))
-    return int(found) + (bool(block) and not block.endswith(END))
+def newlines_of(block: bytes) -> Places:
+    """Where each line of a block and its carriage returns end."""
+    whole = np.frombuffer(block, np.uint8)
+    found = [_ends_in(whole[at : at + PART_BYTES]) + at for at in range(0, len(whole), PART_BYTES)]
+    last = [] if not block or block.endswith(END) else [len(block)]
+    return np.concatenate((*found, np.array(last, np.int64)))
 
 
-def _parts(whole: Bytes) -> Iterator[Bytes]:
-    return (whole[at : at + PART_BYTES] for at in range(0, len(whole), PART_BYTES))
+def _ends_in(part: Bytes) -> Places:
+    """Where newlines are, looked for by words of bytes, which takes two thirds of the time of looking byte by byte."""
+    there = part == END[0]
+    whole = len(there) // WORD * WORD
+    words = there[:whole].reshape(-1, WORD)
+    held = np.flatnonzero(words.view(np.uint64) != 0)
+    bytes_held = words[held]
+    if np.count_nonzero(bytes_held) > len(held) or there[whole:].any():  # two in a word, or one behind the last
+        return np.flatnonzero(there)
+    ends: Places = held * WORD + bytes_held.argmax(axis=1)
+    return ends

@@ -52,6 +52,7 @@ WORD = 8
 Words = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 M = TypeVar("M", bound=Message)
+ASCII = 128
 
 
 class Loose(NamedTuple):
@@ -72,6 +73,21 @@ class Layout:
     loose: tuple[Loose, ...]
 
 
+class Values(NamedTuple):
+    """The values of one field in some records: a row of bytes each, of which so many count; None where all do."""
+
+    bytes: Bytes
+    lengths: Places | None
+
+    def texts(self) -> pl.Series:
+        """The same as texts."""
+        whole = pl.Series("whole", self.bytes).arr.to_list().cast(pl.Binary)
+        if self.lengths is not None:
+            lengths = pl.lit(pl.Series(self.lengths))
+            whole = whole.to_frame().select(pl.col("whole").bin.head(lengths)).to_series()
+        return whole.cast(pl.String)
+
+
 @dataclass(frozen=True, slots=True)
 class Cut(Generic[M]):
     """The records of one layout."""
@@ -80,34 +96,28 @@ class Cut(Generic[M]):
     like: M
     """What the record says that the layout was made of."""
     rows: Places
-    texts: pl.DataFrame
-    """The loose values of each record, as they stand there; texts without their quotes."""
-    bytes: Mapping[str, Bytes]
-    """The same of those that have one width, a row each."""
+    values: Mapping[str, Values]
+    """The loose values of each record by field, as they stand there, without quotes. Whatever is beyond ASCII is told
+    as NUL, which no plain record holds."""
 
 
 def cuts(lines: Block, left: Places, read: Callable[[bytes], M | None]) -> Iterator[Cut[M]]:
-    """The records among some ASCII lines that layouts fit, a layout at a time.
+    """The records among some lines that layouts fit, a layout at a time.
 
     A layout is made of a record that `read` finds sound: plain, and of the contract.
     """
-    if not len(left):
-        return
-    longest = int((lines.ends[left] - lines.starts[left]).max())
-    padded = np.concatenate((lines.bytes, np.zeros(longest + SPARE + WORD, np.uint8)))
-    for _ in range(LAYOUTS_MAX):
+    for _ in range(LAYOUTS_MAX if len(left) else 0):
         alike = _alike([lines[row] for row in left[np.unique((SPREAD * len(left)).astype(np.int64))].tolist()])
         sound = next(((raw, said) for raw in alike[:SOUND_TRIES] if (said := read(raw)) is not None), None)
         if sound is None:
             return
         raw, like = sound
         layout = layout_of(raw, alike)
-        fits, values = _cut(padded, layout, lines.starts[left], lines.ends[left])
+        fits, values = _cut(lines.bytes, layout, lines.starts[left], lines.ends[left])
         if np.count_nonzero(fits) * FEW < len(left):
             return
-        texts = pl.DataFrame([_texts(loose, *found) for loose, found in zip(layout.loose, values, strict=True)])
-        even = {loose.name: found.bytes for loose, found in zip(layout.loose, values, strict=True) if loose.one_width}
-        yield Cut(layout, like, left[fits], texts, even)
+        by_name = {loose.name: each for loose, each in zip(layout.loose, values, strict=True)}
+        yield Cut(layout, like, left[fits], by_name)
         left = left[~fits]
         if not len(left):
             return
@@ -169,34 +179,42 @@ def _stretches(layout: Layout) -> Iterator[Stretch]:
         text, fixed, loose = b"", b"", []
 
 
-class _Found(NamedTuple):
-    """The values of one field in some lines: a row of bytes each, of which so many count; None where all do."""
-
-    bytes: Bytes
-    lengths: Places | None
-
-
-def _cut(block: Bytes, layout: Layout, starts: Places, ends: Places) -> tuple[Mask, list[_Found]]:
+def _cut(block: Bytes, layout: Layout, starts: Places, ends: Places) -> tuple[Mask, list[Values]]:
     """Which of some lines are of a layout, and the loose values of those."""
     stretches = list(_stretches(layout))
-    fits = np.zeros(len(starts), np.bool_)
-    parts: list[list[_Found]] = []
+    reach = sum(len(each.words) * WORD + (each.varying.width if each.varying else 0) for each in stretches)
+    fits, taken = np.zeros(len(starts), np.bool_), 0
+    values = [_room(loose, len(starts)) for loose in layout.loose]
     for first in range(0, len(starts), AT_ONCE):
-        rows, found = _cut_part(block, stretches, starts[first : first + AT_ONCE], ends[first : first + AT_ONCE])
+        some = slice(first, first + AT_ONCE)
+        begin = starts[first]
+        part = block[begin:]
+        if starts[some][-1] + reach > len(block):  # what is looked at may reach beyond the last line
+            part = np.concatenate((part, np.zeros(reach, np.uint8)))
+        rows, found = _cut_part(part, stretches, starts[some] - begin, ends[some] - begin)
         fits[first + rows] = True
-        parts.append(found)
-    return fits, [_joined(each) for each in zip(*parts, strict=True)]
+        for room, each in zip(values, found, strict=True):
+            _put(each, room, slice(taken, taken + len(rows)))
+        taken += len(rows)
+    return fits, [_some(each, slice(taken)) for each in values]
 
 
-def _joined(parts: Sequence[_Found]) -> _Found:
-    lengths = [part.lengths for part in parts if part.lengths is not None]
-    return _Found(np.concatenate([part.bytes for part in parts]), np.concatenate(lengths) if lengths else None)
+def _room(loose: Loose, count: int) -> Values:
+    return Values(np.empty((count, loose.width), np.uint8), None if loose.one_width else np.empty(count, np.int64))
 
 
-def _cut_part(block: Bytes, stretches: Sequence[Stretch], starts: Places, ends: Places) -> tuple[Places, list[_Found]]:
+def _put(found: Values, room: Values, where: slice) -> None:
+    room.bytes[where] = found.bytes
+    if (room.bytes[where] >= ASCII).any():
+        room.bytes[where][found.bytes >= ASCII] = 0
+    if room.lengths is not None and found.lengths is not None:
+        room.lengths[where] = found.lengths
+
+
+def _cut_part(block: Bytes, stretches: Sequence[Stretch], starts: Places, ends: Places) -> tuple[Places, list[Values]]:
     """Which of some lines are of a layout; those that are not are dropped as soon as that is seen."""
     at, rows = starts, np.arange(len(starts))
-    found: list[_Found] = []
+    found: list[Values] = []
     for stretch, behind in pairwise((*stretches, None)):
         assert stretch is not None, "only the last has none behind it"
         windows = _windows(block, at, len(stretch.words) * WORD)
@@ -207,41 +225,33 @@ def _cut_part(block: Bytes, stretches: Sequence[Stretch], starts: Places, ends: 
         if not there.all():
             at, rows, windows = at[there], rows[there], windows[there]
             found = [_some(each, there) for each in found]
-        found += [_Found(windows[:, place], None) for place in stretch.loose]
+        found += [Values(windows[:, place], None) for place in stretch.loose]
         if stretch.varying is not None and behind is not None:
             values = _windows(block, at, stretch.varying.width)
             ends_at = (values == behind.words.view(np.uint8)[0]).argmax(axis=1)
-            found.append(_Found(values, ends_at))
+            found.append(Values(values, ends_at))
             at = at + ends_at
     return rows, found
 
 
-def _some(found: _Found, there: Mask) -> _Found:
-    return _Found(found.bytes[there], None if found.lengths is None else found.lengths[there])
+def _some(values: Values, which: Mask | slice) -> Values:
+    return Values(values.bytes[which], None if values.lengths is None else values.lengths[which])
 
 
 def _windows(block: Bytes, at: Places, width: int) -> Bytes:
-    """So many bytes of a block from each of some places on, a row each; a place that is too far gives what there is.
+    """So many bytes of a block from each of some places on, a row each.
 
     The block is seen as texts of that width, one from each byte on: to index those is five times faster than to index
     rows of bytes.
     """
     texts: npt.NDArray[np.bytes_] = np.ndarray((len(block) - width + 1,), f"S{width}", block, 0, (1,))
-    return texts[np.minimum(at, len(block) - width)].view(np.uint8).reshape(len(at), width)
+    return texts[at].view(np.uint8).reshape(len(at), width)
 
 
 def _are(windows: Bytes, stretch: Stretch) -> Mask:
     """Which windows hold the fixed texts of a stretch; they mostly all do."""
-    differ = (windows.view(np.uint64) ^ stretch.words) & stretch.fixed
-    if not differ.any():  # a seventh of the time of asking row by row
+    differ = windows.view(np.uint64) ^ stretch.words
+    if not (np.bitwise_or.reduce(differ, axis=0) & stretch.fixed).any():  # a seventh of the time of asking row by row
         return np.ones(len(windows), np.bool_)
-    there: Mask = np.logical_not(differ.any(axis=1))
+    there: Mask = np.logical_not((differ & stretch.fixed).any(axis=1))
     return there
-
-
-def _texts(value: Loose, rows: Bytes, lengths: Places | None) -> pl.Series:
-    """The values of one field as texts."""
-    whole = pl.Series(value.name, rows).arr.to_list().cast(pl.Binary)
-    if lengths is not None:
-        whole = whole.to_frame().select(pl.col(value.name).bin.head(pl.lit(pl.Series(lengths)))).to_series()
-    return whole.cast(pl.String)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,16 +22,18 @@ from schemas.match import MATCH, MatchEvent
 from streams.core.decode import PLAIN, PLAIN_BYTES_MAX, ROW, SURE, Decoded, Refused, decode, decode_few
 from streams.core.frame import MATCH_COLUMNS, frame_of
 from streams.core.lines import END
-from streams.core.plain_record import LETTERS, grammars, moment
-from streams.live.block import Block, Bytes, Places
-from streams.live.layout import Cut, cuts
+from streams.core.plain_record import grammars, moment
+from streams.live.block import Block, Places
+from streams.live.layout import Cut, Mask, cuts
+from streams.live.letters import are_of, letters_of
+from streams.live.written_time import TIME_WIDTH, times
 
 RECORDS_MIN = 64
 """Fewer records are read by the contract, one by one: columns cost ten milliseconds before the first record is read."""
-ASCII = 128
 PLAIN_ALONE = re.compile(PLAIN)
 """For one text: Polars would make its automaton anew each time."""
 GRAMMARS = grammars(MatchEvent)
+LETTERS = {name: letters_of(grammar) for name, grammar in GRAMMARS.items()}
 
 
 def decode_alike(values: Sequence[bytes | None]) -> Decoded:
@@ -74,17 +75,13 @@ def _block(values: Sequence[bytes | None]) -> Block:
 
 
 def _candidates(block: Block) -> Places:
-    """The lines that may be plain: short, and ASCII."""
-    candidates = (block.ends - block.starts) <= PLAIN_BYTES_MAX
-    if not block.block.isascii():
-        beyond = np.flatnonzero(block.bytes >= ASCII)
-        candidates[np.searchsorted(block.starts, beyond, side="right") - 1] = False
-    return np.flatnonzero(candidates)
+    """The lines that may be plain."""
+    return np.flatnonzero((block.ends - block.starts) <= PLAIN_BYTES_MAX)
 
 
 def _sound(value: bytes) -> MatchEvent | None:
     """The event that a record says, where it is plain."""
-    if not PLAIN_ALONE.fullmatch(value.decode("ascii")):
+    if not (value.isascii() and PLAIN_ALONE.fullmatch(value.decode("ascii"))):
         return None
     try:
         return MATCH.read(value)
@@ -94,67 +91,37 @@ def _sound(value: bytes) -> MatchEvent | None:
 
 def events_of(cut: Cut[MatchEvent]) -> pl.DataFrame:
     """The events of the records of one layout, without those whose loose values leave a doubt."""
-    names, count = cut.texts.columns, len(cut.rows)
     like = frame_of([cut.like])
-    read = cut.texts.select(_typed(name) for name in names)
-    said = [read[name] if name in names else like[name].new_from_index(0, count) for name in MATCH_COLUMNS]
+    read, sound = _read(cut)
+    said = [read.get(name, like[name].new_from_index(0, len(cut.rows))) for name in MATCH_COLUMNS]
     events = pl.DataFrame([*said, pl.Series("row", cut.rows).cast(ROW)])
-    sure = events.select(SURE).to_series() & _grammatical(cut)
+    sure = events.select(SURE).to_series() & pl.Series(sound)
     return events if sure.all() else events.filter(sure)
 
 
-def _grammatical(cut: Cut[MatchEvent]) -> pl.Series:
-    """Whether all loose values of a record are of the grammars of their fields.
+def _read(cut: Cut[MatchEvent]) -> tuple[dict[str, pl.Series], Mask]:
+    """The loose values as columns, and which records hold only values of the grammars of their fields.
 
-    Fields of one grammar are asked together, because its automaton is made anew for each question. Values of one width
-    are mostly ids: there it is enough that no byte is of another class, which takes a tenth of the time.
+    Fields of one grammar are asked together, because its automaton is made anew for each question; those whose letters
+    are of its classes are not asked.
     """
-    count = len(cut.rows)
-    fields: defaultdict[str, list[str]] = defaultdict(list)
-    for name in cut.texts.columns:
-        if name not in cut.bytes or not _are_of(cut.bytes[name], LETTERS_OF[name]):
-            fields[GRAMMARS[name]].append(name)
-    sound = np.ones(count, np.bool_)
-    for grammar, names in fields.items():
-        found = pl.concat(cut.texts[name].alias("text") for name in names).str.contains(grammar)
-        sound &= found.to_numpy().reshape(len(names), count).all(axis=0)
-    return pl.Series(sound)
-
-
-class Letters(NamedTuple):
-    """Bytes of one class, so many of them."""
-
-    allowed: bytes
-    least: int
-    most: int
-
-
-def _letters(grammar: str) -> tuple[Letters, ...]:
-    """The letters of which texts of a grammar are; none where it is not as simple, or others than the last may vary."""
-    found: list[Letters] = []
-    rest = grammar.removeprefix("^(?:").removesuffix(")$")
-    while rest:
-        part = LETTERS.match(rest)
-        if part is None or (found and found[-1].least != found[-1].most):
-            return ()
-        allowed = bytes(each for each in range(ASCII) if re.fullmatch(part["class"], chr(each)))
-        found.append(Letters(allowed, int(part["least"] or 1), int(part["most"] or 1)))
-        rest = rest[part.end() :]
-    return tuple(found)
-
-
-LETTERS_OF = {name: _letters(grammar) for name, grammar in GRAMMARS.items()}
-
-
-def _are_of(values: Bytes, letters: Sequence[Letters]) -> bool:
-    """Whether all values, of one width, are of some letters; false also where there are none."""
-    at, width = 0, values.shape[1]
-    for each in letters:
-        length = width - at if each is letters[-1] else each.least
-        if not each.least <= length <= each.most or values[:, at : at + length].tobytes().translate(None, each.allowed):
-            return False
-        at += length
-    return bool(letters) and at == width
+    sound = np.ones(len(cut.rows), np.bool_)
+    read: dict[str, pl.Series] = {}
+    asked: defaultdict[str, list[pl.Series]] = defaultdict(list)
+    for name, values in cut.values.items():
+        if name == "occurred_at" and values.lengths is None and values.bytes.shape[1] == TIME_WIDTH:
+            instants, there = times(values.bytes)
+            read[name] = instants.alias(name)
+            sound &= there
+            continue
+        texts = values.texts().alias(name)
+        if not are_of(values, LETTERS[name]):
+            asked[GRAMMARS[name]].append(texts)
+        read[name] = texts.to_frame().select(_typed(name)).to_series()
+    for grammar, fields in asked.items():
+        found = pl.concat([texts.alias("text") for texts in fields]).str.contains(grammar)
+        sound &= found.to_numpy().reshape(len(fields), len(sound)).all(axis=0)
+    return read, sound
 
 
 def _typed(name: str) -> pl.Expr:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
@@ -24,7 +25,7 @@ from schemas.topics import TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.core.lines import END
 from streams.errors import InputError, Place
-from streams.live.block import Block, count_of_lines
+from streams.live.block import Block, Places
 from streams.replay.answer import Hole, Source
 from streams.replay.offline import decode_lines, lines_of
 from streams.replay.source import PLACED, REFUSED, Events, FoundRecord, Piece
@@ -37,8 +38,8 @@ PIECE_BYTES = 256_000_000
 """Of a file that is not compressed so much is one piece; what is held of it are its columns, which take a third."""
 PACKED_PIECE_BYTES = 100_000_000
 """The same of a compressed file: its bytes are held until the piece is judged, since nobody can go back in it."""
-BLOCK_BYTES = 8_000_000
-"""So many bytes are decoded at once; of larger blocks the kernel gives each its pages anew."""
+BLOCK_BYTES = 32_000_000
+"""So many bytes are decoded at once: enough that what a block costs before its first line is a tenth of it."""
 BATCH = 50_000
 LINE_END = END.decode()
 
@@ -87,8 +88,16 @@ class NdjsonSource:
                     start += rows
 
 
-Blocks = Callable[[], Iterable[bytes]]
-"""Gives the bytes of a piece, block by block, each of whole lines."""
+Blocks = Callable[[], Iterable[Block]]
+"""Gives the blocks of a piece."""
+
+
+class Extent(NamedTuple):
+    """Where a block stands in its file, and where its lines end."""
+
+    begin: int
+    size: int
+    newlines: Places
 
 
 STEMS = {TopicName.MATCHES: ("matches", "events")}
@@ -103,13 +112,8 @@ def _files(folder: Path, topic: TopicName) -> list[Path]:
 def opened(file: Path) -> Iterator[bytes]:
     """The lines of a file without their ends; raises InputError where it cannot be read."""
     if file.suffix == ".gz":
-        return _lines(_gzip_blocks(file))
-    return _lines(_zstd_blocks(file)) if file.suffix == ".zst" else lines_of(file)
-
-
-def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    for block in blocks:
-        yield from Block(block)
+        return chain.from_iterable(_gzip_blocks(file))
+    return chain.from_iterable(_zstd_blocks(file)) if file.suffix == ".zst" else lines_of(file)
 
 
 def _stretches(file: Path) -> Iterator[tuple[int, Blocks]]:
@@ -118,31 +122,35 @@ def _stretches(file: Path) -> Iterator[tuple[int, Blocks]]:
 
 
 def _plain(file: Path) -> Iterator[tuple[int, Blocks]]:
+    """Notes where lines end, so that whoever reads the blocks again need not look for that again."""
     try:
         with file.open("rb") as opened_file:
-            begin = end = rows = 0
-            for block in _blocks(opened_file):
-                rows += count_of_lines(block)
-                end += len(block)
-                if end - begin >= PIECE_BYTES:
-                    yield rows, partial(_between, file, begin, end)
-                    begin, rows = end, 0
+            held: list[Extent] = []
+            begin = rows = size = 0
+            for block in map(Block, _blocks(opened_file)):
+                held.append(Extent(begin, len(block.block), block.newlines))
+                begin += len(block.block)
+                rows += len(block)
+                size += len(block.block)
+                if size >= PIECE_BYTES:
+                    yield rows, partial(_again, file, held)
+                    held, rows, size = [], 0, 0
             if rows:
-                yield rows, partial(_between, file, begin, end)
+                yield rows, partial(_again, file, held)
     except OSError:
         raise _unreadable(file) from None
 
 
-def _between(file: Path, begin: int, end: int) -> Iterator[bytes]:
-    """The blocks of a stretch of a file."""
+def _again(file: Path, extents: Sequence[Extent]) -> Iterator[Block]:
+    """The blocks of a file, of which is known where they stand."""
     try:
         with file.open("rb") as opened_file:
-            opened_file.seek(begin)
-            for block in _blocks(opened_file):
-                yield block[: end - begin]
-                begin += len(block)
-                if begin >= end:
-                    return
+            for each in extents:
+                opened_file.seek(each.begin)
+                block = opened_file.read(each.size)
+                if len(block) < each.size:
+                    raise _unreadable(file)
+                yield Block(block, each.newlines)
     except OSError:
         raise _unreadable(file) from None
 
@@ -171,12 +179,12 @@ def _unpacked(opened_file: gzip.GzipFile) -> Iterator[bytes]:
 
 
 def _packed(file: Path) -> Iterator[tuple[int, Blocks]]:
-    held: list[bytes] = []
+    held: list[Block] = []
     rows = size = 0
     for block in _gzip_blocks(file) if file.suffix == ".gz" else _zstd_blocks(file):
         held.append(block)
-        rows += count_of_lines(block)
-        size += len(block)
+        rows += len(block)
+        size += len(block.block)
         if size >= min(PACKED_PIECE_BYTES, PIECE_BYTES):
             yield rows, partial(iter, held)
             held, rows, size = [], 0, 0
@@ -184,19 +192,19 @@ def _packed(file: Path) -> Iterator[tuple[int, Blocks]]:
         yield rows, partial(iter, held)
 
 
-def _gzip_blocks(file: Path) -> Iterator[bytes]:
+def _gzip_blocks(file: Path) -> Iterator[Block]:
     try:
         with gzip.open(file, "rb") as opened_file:
-            yield from _unpacked(opened_file)
+            yield from map(Block, _unpacked(opened_file))
     except (OSError, EOFError, zlib.error):
         raise InputError("expected a readable file, compressed by gzip", place=Place(str(file))) from None
 
 
-def _zstd_blocks(file: Path) -> Iterator[bytes]:
+def _zstd_blocks(file: Path) -> Iterator[Block]:
     try:
         for batch in pl.scan_lines(file).collect_batches(chunk_size=BATCH, maintain_order=True):
             if batch.height:
-                yield f"{batch.to_series().str.join(LINE_END).item()}{LINE_END}".encode()
+                yield Block(f"{batch.to_series().str.join(LINE_END).item()}{LINE_END}".encode())
     except (pl.exceptions.PolarsError, OSError):
         message = "expected a readable file in UTF-8, compressed by zstd"
         raise InputError(message, place=Place(str(file))) from None
@@ -211,7 +219,7 @@ def _events(blocks: Blocks, partition: int, start: int, whole: bool) -> Events: 
     encounters: list[pl.DataFrame] = [pl.DataFrame(schema={**ENCOUNTER_COLUMNS, **PLACED})]
     refused: list[pl.DataFrame] = [pl.DataFrame(schema=REFUSED)]
     first = start
-    for lines in map(Block, blocks()):
+    for lines in blocks():
         match, other = decode_lines(lines)
         matches.append(_placed(match.frame, partition, first).select(*MATCH_COLUMNS, *PLACED))
         encounters.append(_placed(other.frame, partition, first).select(*ENCOUNTER_COLUMNS, *PLACED))

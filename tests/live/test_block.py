@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.lines import Lines
+from streams.core.lines import END, Lines
 from streams.live import block
-from streams.live.block import Block, count_of_lines
+from streams.live.block import Block, newlines_of
 
 BYTES = st.lists(st.sampled_from([b"{}", b"a", b"\n", b"\n", b"\r\n", b"\r", b" ", b"\xc3\xa4", b"\xff"])).map(b"".join)
 
@@ -22,10 +22,10 @@ def test_lines_are_those_of_a_file_and_stand_where_it_says(held: bytes) -> None:
     assert [held[begin:end] for begin, end in zip(found.starts, found.ends, strict=True)] == list(found)
     assert found[1:] == list(found)[1:]
     assert list(found.some(np.arange(1, len(found), 2))) == list(found)[1::2]
-    assert count_of_lines(held) == len(found)
+    assert list(Block(held, newlines_of(held))) == list(found)
 
 
 def test_a_block_of_many_parts_is_looked_through_whole() -> None:
-    held = b"x" * (block.PART_BYTES - 1) + b"\n" + b"y\n" * block.PART_BYTES + b"z"
-    assert len(Block(held)) == count_of_lines(held) == block.PART_BYTES + 2
-    assert Block(held)[-2:] == [b"y", b"z"]
+    held = b"x" * (block.PART_BYTES - 1) + b"\n" + b"y\n" * block.PART_BYTES + b"long enough for words\n" * 99 + b"z"
+    assert Block(held).newlines.tolist() == [at for at, byte in enumerate(held) if byte == END[0]] + [len(held)]
+    assert Block(held)[-2:] == [b"long enough for words", b"z"]

@@ -69,7 +69,7 @@ def found(lines: Block) -> list[Cut[MatchEvent]]:
 
 def put_together(cut: Cut[MatchEvent], row: int) -> bytes:
     """A record made of its fixed and loose texts again."""
-    loose = [text.encode() for text in cut.texts.row(row)] if cut.layout.loose else []
+    loose = [each.texts()[row].encode() for each in cut.values.values()]
     return b"".join(chain.from_iterable(zip_longest(cut.layout.fixed, loose, fillvalue=b"")))
 
 
@@ -101,8 +101,8 @@ def test_records_that_differ_in_values_have_one_layout(count: int) -> None:
     (cut,) = found(lines)
     assert cut.rows.tolist() == list(range(count))
     if count > 1:
-        assert cut.texts.columns == ["event_id", "rank", "comparison_score"]
-        assert cut.texts["event_id"].to_list() == [each["event_id"] for each in said]
+        assert list(cut.values) == ["event_id", "rank", "comparison_score"]
+        assert cut.values["event_id"].texts().to_list() == [each["event_id"] for each in said]
 
 
 def test_records_with_other_keys_have_other_layouts() -> None:
