@@ -3,7 +3,8 @@
 Rules:
 1. Its lines are those of `streams.core.lines`; this is another way to find them, in a third of the time.
 2. Where the lines of a block end may be told by whoever has looked through it before.
-3. NumPy compares bytes here, outside the core; the core is given columns.
+3. A block holds bytes of somebody else, who may write others there once nobody asks the block any more.
+4. NumPy compares bytes here, outside the core; the core is given columns.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ Places = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 
-class Block(Lines):
+class Block(Sequence[bytes]):
     """The lines of a block, and where each begins and ends."""
 
-    def __init__(self, block: bytes, newlines: Places | None = None) -> None:
+    def __init__(self, held: bytes | memoryview, newlines: Places | None = None) -> None:
         """`newlines` are the `newlines_of` the block, where these are known already."""
-        super().__init__(block)
-        self.newlines = newlines_of(block) if newlines is None else newlines
+        self.bytes = np.frombuffer(held, np.uint8)
+        """The block as numbers."""
+        self.newlines = newlines_of(self.bytes) if newlines is None else newlines
         """Where each line and its carriage returns end."""
 
     def __len__(self) -> int:
@@ -47,12 +49,7 @@ class Block(Lines):
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
-        return self.block[self.starts[index] : self.newlines[index]].rstrip(RETURN)
-
-    @cached_property
-    def bytes(self) -> Bytes:
-        """The block as numbers."""
-        return np.frombuffer(self.block, np.uint8)
+        return self.bytes[self.starts[index] : self.newlines[index]].tobytes().rstrip(RETURN)
 
     @cached_property
     def starts(self) -> Places:
@@ -69,19 +66,21 @@ class Block(Lines):
 
     def some(self, rows: Places) -> Lines:
         """Some of the lines, as lines by themselves."""
-        spans = zip(self.starts[rows].tolist(), self.ends[rows].tolist(), strict=True)
-        return Lines(b"".join(self.block[begin:end] + END for begin, end in spans))
+        return Lines(b"".join(self[row] + END for row in rows.tolist()))
+
+    def whole(self) -> Lines:
+        """All of them."""
+        return Lines(self.bytes.tobytes())
 
 
-def newlines_of(block: bytes) -> Places:
+def newlines_of(block: Bytes) -> Places:
     """Where each line of a block and its carriage returns end."""
-    whole = np.frombuffer(block, np.uint8)
-    found = [_ends_in(whole[at : at + PART_BYTES]) + at for at in range(0, len(whole), PART_BYTES)]
-    last = [] if not block or block.endswith(END) else [len(block)]
+    found = [ends_in(block[at : at + PART_BYTES]) + at for at in range(0, len(block), PART_BYTES)]
+    last = [] if not len(block) or block[-1] == END[0] else [len(block)]
     return np.concatenate((*found, np.array(last, np.int64)))
 
 
-def _ends_in(part: Bytes) -> Places:
+def ends_in(part: Bytes) -> Places:
     """Where newlines are, looked for by words of bytes, which takes two thirds of the time of looking byte by byte."""
     there = part == END[0]
     whole = len(there) // WORD * WORD

@@ -50,7 +50,7 @@ def decode_alike(values: Sequence[bytes | None]) -> Decoded:
     for each in taken:
         left[each["row"].to_numpy()] = False
     if left.all():
-        return decode(values)
+        return decode(values.whole() if isinstance(values, Block) else values)
     if left.any():
         return _together(taken, values, np.flatnonzero(left))
     frame = taken[0] if len(taken) == 1 else pl.concat(taken).sort("row")

@@ -13,19 +13,19 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from schemas.topics import TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.core.lines import END
 from streams.errors import InputError, Place
-from streams.live.block import Block, Places
+from streams.live.block import PART_BYTES, Block, Places, ends_in
 from streams.replay.answer import Hole, Source
 from streams.replay.offline import decode_lines, lines_of
 from streams.replay.source import PLACED, REFUSED, Events, FoundRecord, Piece
@@ -89,15 +89,7 @@ class NdjsonSource:
 
 
 Blocks = Callable[[], Iterable[Block]]
-"""Gives the blocks of a piece."""
-
-
-class Extent(NamedTuple):
-    """Where a block stands in its file, and where its lines end."""
-
-    begin: int
-    size: int
-    newlines: Places
+"""Gives the blocks of a piece; each is good until the next one is asked for."""
 
 
 STEMS = {TopicName.MATCHES: ("matches", "events")}
@@ -122,54 +114,57 @@ def _stretches(file: Path) -> Iterator[tuple[int, Blocks]]:
 
 
 def _plain(file: Path) -> Iterator[tuple[int, Blocks]]:
-    """Notes where lines end, so that whoever reads the blocks again need not look for that again."""
+    """Where its lines end is looked for once, and told to whoever reads them."""
+    held: list[Places] = []
+    begin = 0
+    for ends in _line_ends(file):
+        held.append(ends)
+        if ends[-1] - begin >= PIECE_BYTES:
+            newlines = np.concatenate(held)
+            yield len(newlines), partial(_between, file, begin, newlines)
+            held, begin = [], int(newlines[-1]) + 1
+    if held:
+        newlines = np.concatenate(held)
+        yield len(newlines), partial(_between, file, begin, newlines)
+
+
+def _line_ends(file: Path) -> Iterator[Places]:
+    """Where the lines of a file end, some at a time; the last may lack its end."""
+    held = bytearray(min(PART_BYTES, PIECE_BYTES))
+    size, last = 0, -1
     try:
         with file.open("rb") as opened_file:
-            held: list[Extent] = []
-            begin = rows = size = 0
-            for block in map(Block, _blocks(opened_file)):
-                held.append(Extent(begin, len(block.block), block.newlines))
-                begin += len(block.block)
-                rows += len(block)
-                size += len(block.block)
-                if size >= PIECE_BYTES:
-                    yield rows, partial(_again, file, held)
-                    held, rows, size = [], 0, 0
-            if rows:
-                yield rows, partial(_again, file, held)
+            while count := opened_file.readinto(held):
+                ends = ends_in(np.frombuffer(held, np.uint8, count)) + size
+                size += count
+                if len(ends):
+                    last = ends[-1]
+                    yield ends
     except OSError:
         raise _unreadable(file) from None
+    if last < size - 1:
+        yield np.array([size])
 
 
-def _again(file: Path, extents: Sequence[Extent]) -> Iterator[Block]:
-    """The blocks of a file, of which is known where they stand."""
+def _between(file: Path, begin: int, newlines: Places) -> Iterator[Block]:
+    """The blocks of a piece of a file; none is larger than asked but for its last line."""
+    held = bytearray()
     try:
         with file.open("rb") as opened_file:
-            for each in extents:
-                opened_file.seek(each.begin)
-                block = opened_file.read(each.size)
-                if len(block) < each.size:
+            while len(newlines):
+                opened_file.seek(begin)
+                count = int(np.searchsorted(newlines, begin + BLOCK_BYTES)) + 1
+                some, newlines = newlines[:count], newlines[count:]
+                size = int(some[-1]) + 1 - begin
+                if size > len(held):
+                    held = bytearray(size)
+                read = opened_file.readinto(memoryview(held)[:size])
+                if read < some[-1] - begin:
                     raise _unreadable(file)
-                yield Block(block, each.newlines)
+                yield Block(memoryview(held)[:read], some - begin)
+                begin += size
     except OSError:
         raise _unreadable(file) from None
-
-
-def _blocks(opened_file: BinaryIO) -> Iterator[bytes]:
-    """The rest of a file in blocks of whole lines, none larger than a piece but for its last line.
-
-    Where a block ends is looked up before it is read: to put the end of a line behind it would copy all of it.
-    """
-    begin = opened_file.tell()
-    while True:
-        opened_file.seek(begin + min(BLOCK_BYTES, PIECE_BYTES) - 1)
-        opened_file.readline()
-        end = opened_file.tell()
-        opened_file.seek(begin)
-        if not (block := opened_file.read(end - begin)):
-            return
-        yield block
-        begin += len(block)
 
 
 def _unpacked(opened_file: gzip.GzipFile) -> Iterator[bytes]:
@@ -184,7 +179,7 @@ def _packed(file: Path) -> Iterator[tuple[int, Blocks]]:
     for block in _gzip_blocks(file) if file.suffix == ".gz" else _zstd_blocks(file):
         held.append(block)
         rows += len(block)
-        size += len(block.block)
+        size += len(block.bytes)
         if size >= min(PACKED_PIECE_BYTES, PIECE_BYTES):
             yield rows, partial(iter, held)
             held, rows, size = [], 0, 0

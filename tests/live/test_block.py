@@ -22,7 +22,7 @@ def test_lines_are_those_of_a_file_and_stand_where_it_says(held: bytes) -> None:
     assert [held[begin:end] for begin, end in zip(found.starts, found.ends, strict=True)] == list(found)
     assert found[1:] == list(found)[1:]
     assert list(found.some(np.arange(1, len(found), 2))) == list(found)[1::2]
-    assert list(Block(held, newlines_of(held))) == list(found)
+    assert list(Block(memoryview(held), newlines_of(np.frombuffer(held, np.uint8)))) == list(found)
 
 
 def test_a_block_of_many_parts_is_looked_through_whole() -> None:
