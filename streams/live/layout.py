@@ -53,6 +53,7 @@ Words = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 M = TypeVar("M", bound=Message)
 ASCII = 128
+BEYOND_ASCII = bytes((ASCII,))
 
 
 class Loose(NamedTuple):
@@ -97,8 +98,7 @@ class Cut(Generic[M]):
     """What the record says that the layout was made of."""
     rows: Places
     values: Mapping[str, Values]
-    """The loose values of each record by field, as they stand there, without quotes. Whatever is beyond ASCII is told
-    as NUL, which no plain record holds."""
+    """The loose values of each record by field, as they stand there, without quotes; they are ASCII."""
 
 
 def cuts(lines: Block, left: Places, read: Callable[[bytes], M | None]) -> Iterator[Cut[M]]:
@@ -158,7 +158,7 @@ class Stretch(NamedTuple):
     words: Words
     """Its fixed texts, with zeros where a value is loose, and up to the end of the last word."""
     fixed: Words
-    """Ones in all bits of fixed texts."""
+    """Ones in all bits that are the same in all records: those of fixed texts, and of ASCII the highest."""
     loose: tuple[slice, ...]
     """Where the values of one width are."""
     varying: Loose | None
@@ -171,7 +171,7 @@ def _stretches(layout: Layout) -> Iterator[Stretch]:
         text, fixed = text + part, fixed + b"\xff" * len(part)
         if value is not None and value.one_width:
             loose.append(slice(len(text), len(text) + value.width))
-            text, fixed = text + bytes(value.width), fixed + bytes(value.width)
+            text, fixed = text + bytes(value.width), fixed + BEYOND_ASCII * value.width
             continue
         rest = bytes(-len(text) % WORD)
         words, mask = (np.frombuffer(each + rest, np.uint64) for each in (text, fixed))
@@ -205,8 +205,6 @@ def _room(loose: Loose, count: int) -> Values:
 
 def _put(found: Values, room: Values, where: slice) -> None:
     room.bytes[where] = found.bytes
-    if (room.bytes[where] >= ASCII).any():
-        room.bytes[where][found.bytes >= ASCII] = 0
     if room.lengths is not None and found.lengths is not None:
         room.lengths[where] = found.lengths
 
@@ -229,6 +227,11 @@ def _cut_part(block: Bytes, stretches: Sequence[Stretch], starts: Places, ends: 
         if stretch.varying is not None and behind is not None:
             values = _windows(block, at, stretch.varying.width)
             ends_at = (values == behind.words.view(np.uint8)[0]).argmax(axis=1)
+            beyond = values >= ASCII
+            if beyond.any():
+                there = ~(beyond & (np.arange(values.shape[1]) < ends_at[:, np.newaxis])).any(axis=1)
+                at, rows, values, ends_at = at[there], rows[there], values[there], ends_at[there]
+                found = [_some(each, there) for each in found]
             found.append(Values(values, ends_at))
             at = at + ends_at
     return rows, found

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ from schemas.match import MATCH, MatchEvent
 from streams.core.decode import PLAIN, PLAIN_BYTES_MAX, ROW, SURE, Decoded, Refused, decode, decode_few
 from streams.core.frame import MATCH_COLUMNS, frame_of
 from streams.core.lines import END
-from streams.core.plain_record import grammars, moment
+from streams.core.plain_record import RATIO, grammars, moment
 from streams.live.block import Block, Places
 from streams.live.layout import Cut, Mask, cuts
 from streams.live.letters import are_of, letters_of
@@ -33,16 +34,25 @@ RECORDS_MIN = 64
 PLAIN_ALONE = re.compile(PLAIN)
 """For one text: Polars would make its automaton anew each time."""
 GRAMMARS = grammars(MatchEvent)
-LETTERS = {name: letters_of(grammar) for name, grammar in GRAMMARS.items()}
+PROPER_RATIO = "^(?:0[.][0-9]{1,20})$"
+"""Ratios below one, as nearly all are; these also keep the bounds of the contract."""
+LETTERS = {name: letters_of(PROPER_RATIO if RATIO in grammar else grammar) for name, grammar in GRAMMARS.items()}
 
 
-def decode_alike(values: Sequence[bytes | None]) -> Decoded:
-    """The match events that the values of a batch of records hold, as `decode` gives them."""
+def decode_alike(values: Sequence[bytes | None], unread: Collection[str] = ()) -> Decoded:
+    """The match events that the values of a batch of records hold, as `decode` gives them but without columns that
+    are to be left `unread`.
+    """
+    decoded = _decoded(values, unread)
+    return replace(decoded, frame=decoded.frame.drop(unread)) if unread else decoded
+
+
+def _decoded(values: Sequence[bytes | None], unread: Collection[str]) -> Decoded:
     if len(values) < RECORDS_MIN:
         return decode_few(values)
     block = values if isinstance(values, Block) else _block(values)
     try:
-        taken = [events_of(cut) for cut in cuts(block, _candidates(block), _sound)]
+        taken = [events_of(cut, unread) for cut in cuts(block, _candidates(block), _sound)]
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         # As in `decode`, which looks at all records now, and says so if it fails too.
         taken = []
@@ -89,35 +99,43 @@ def _sound(value: bytes) -> MatchEvent | None:
         return None
 
 
-def events_of(cut: Cut[MatchEvent]) -> pl.DataFrame:
-    """The events of the records of one layout, without those whose loose values leave a doubt."""
+def events_of(cut: Cut[MatchEvent], unread: Collection[str] = ()) -> pl.DataFrame:
+    """The events of the records of one layout, without those whose loose values leave a doubt.
+
+    What all of them say stands there once, in columns that Polars keeps as one value until somebody asks for its rows;
+    so does what is to be left `unread`, and is then what one of them says.
+    """
     like = frame_of([cut.like])
-    read, sound = _read(cut)
-    said = [read.get(name, like[name].new_from_index(0, len(cut.rows))) for name in MATCH_COLUMNS]
-    events = pl.DataFrame([*said, pl.Series("row", cut.rows).cast(ROW)])
+    read, sound = _read(cut, unread)
+    rows = pl.DataFrame([*read, pl.Series("row", cut.rows).cast(ROW)])
+    same = (pl.lit(like[name]).first().alias(name) for name in MATCH_COLUMNS if name not in rows.columns)
+    events = rows.with_columns(same).select(*MATCH_COLUMNS, "row")
     sure = events.select(SURE).to_series() & pl.Series(sound)
     return events if sure.all() else events.filter(sure)
 
 
-def _read(cut: Cut[MatchEvent]) -> tuple[dict[str, pl.Series], Mask]:
+def _read(cut: Cut[MatchEvent], unread: Collection[str]) -> tuple[list[pl.Series], Mask]:
     """The loose values as columns, and which records hold only values of the grammars of their fields.
 
     Fields of one grammar are asked together, because its automaton is made anew for each question; those whose letters
     are of its classes are not asked.
     """
     sound = np.ones(len(cut.rows), np.bool_)
-    read: dict[str, pl.Series] = {}
+    read: list[pl.Series] = []
     asked: defaultdict[str, list[pl.Series]] = defaultdict(list)
     for name, values in cut.values.items():
         if name == "occurred_at" and values.lengths is None and values.bytes.shape[1] == TIME_WIDTH:
             instants, there = times(values.bytes)
-            read[name] = instants.alias(name)
+            read.append(instants.alias(name))
             sound &= there
             continue
+        certain = are_of(values, LETTERS[name])
+        if certain and name in unread:
+            continue
         texts = values.texts().alias(name)
-        if not are_of(values, LETTERS[name]):
+        if not certain:
             asked[GRAMMARS[name]].append(texts)
-        read[name] = texts.to_frame().select(_typed(name)).to_series()
+        read.append(texts.to_frame().select(_typed(name)).to_series())
     for grammar, fields in asked.items():
         found = pl.concat([texts.alias("text") for texts in fields]).str.contains(grammar)
         sound &= found.to_numpy().reshape(len(fields), len(sound)).all(axis=0)

@@ -6,6 +6,8 @@ Rules:
    their names, each as a partition of its own.
 2. The offset of a line is its number, from 0. When it was recorded nobody says.
 3. A line that is no contract is told by reason, never by content, and stops nothing.
+4. Every value of a line is checked; of those that decide nothing no column is made, unless repeats have to be told
+   apart.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from streams.errors import InputError, Place
 from streams.live.block import PART_BYTES, Block, Places, ends_in
 from streams.replay.answer import Hole, Source
 from streams.replay.offline import decode_lines, lines_of
-from streams.replay.source import PLACED, REFUSED, Events, FoundRecord, Piece
+from streams.replay.source import PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece
 
 EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
@@ -209,14 +211,16 @@ def _unreadable(file: Path) -> InputError:
     return InputError("expected a readable file of NDJSON", place=Place(str(file)))
 
 
-def _events(blocks: Blocks, partition: int, start: int, whole: bool) -> Events:  # noqa: ARG001 -- decoded whole anyway
-    matches: list[pl.DataFrame] = [pl.DataFrame(schema={**MATCH_COLUMNS, **PLACED})]
+def _events(blocks: Blocks, partition: int, start: int, whole: bool) -> Events:
+    unread = frozenset() if whole else UNREAD
+    columns = {name: dtype for name, dtype in MATCH_COLUMNS.items() if name not in unread}
+    matches: list[pl.DataFrame] = [pl.DataFrame(schema={**columns, **PLACED})]
     encounters: list[pl.DataFrame] = [pl.DataFrame(schema={**ENCOUNTER_COLUMNS, **PLACED})]
     refused: list[pl.DataFrame] = [pl.DataFrame(schema=REFUSED)]
     first = start
     for lines in blocks():
-        match, other = decode_lines(lines)
-        matches.append(_placed(match.frame, partition, first).select(*MATCH_COLUMNS, *PLACED))
+        match, other = decode_lines(lines, unread)
+        matches.append(_placed(match.frame, partition, first).select(*columns, *PLACED))
         encounters.append(_placed(other.frame, partition, first).select(*ENCOUNTER_COLUMNS, *PLACED))
         reasons = pl.DataFrame(
             {

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -156,9 +156,12 @@ def bad_lines(file: str, piece: Piece) -> Iterator[BadLine]:
         yield BadLine(file, piece.start + each.row, each.error.reason, each.error.expected)
 
 
-def decode_lines(lines: Sequence[bytes]) -> tuple[Decoded, Decoded]:
-    """Lines of match events and of encounters, apart; what is neither is refused in the second."""
-    matches = decode_alike(lines)
+def decode_lines(lines: Sequence[bytes], unread: Collection[str] = ()) -> tuple[Decoded, Decoded]:
+    """Lines of match events and of encounters, apart; what is neither is refused in the second.
+
+    Columns of match events may be left `unread`.
+    """
+    matches = decode_alike(lines, unread)
     rest = [each.row for each in matches.refused]
     encounters = [row for row in rest if _is_encounter(lines[row])]
     others = decode_encounters([lines[row] for row in encounters])

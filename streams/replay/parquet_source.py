@@ -24,7 +24,7 @@ from streams.errors import InputError, Place
 from streams.replay import manifest
 from streams.replay.answer import Hole, Source
 from streams.replay.manifest import MANIFEST, Part, Sound, manifest_of, sound
-from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, Events, FoundRecord, Piece
+from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece
 
 EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
@@ -32,14 +32,6 @@ COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
     TopicName.MATCHES: MATCH_COLUMNS,
     TopicName.ENCOUNTERS: ENCOUNTER_COLUMNS,
 }
-UNREAD = frozenset(
-    {
-        *("schema_version", "previous_key", "probe_id", "comparison_score", "comparison_threshold"),
-        *("system_id", "model_version"),
-    }
-)
-"""Columns of events that no rule asks and no verdict names."""
-
 
 class Stretch(NamedTuple):
     """Rows of one file."""

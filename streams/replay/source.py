@@ -27,6 +27,13 @@ READERS = 2
 PLACED = {"partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": pl.Datetime("us", "UTC")}
 """Where and when a row was recorded; null where the source does not tell."""
 REFUSED = {"reason": pl.String(), **PLACED}
+UNREAD = frozenset(
+    {
+        *("schema_version", "previous_key", "probe_id", "comparison_score", "comparison_threshold"),
+        *("system_id", "model_version"),
+    }
+)
+"""Columns of events that no rule asks and no verdict names."""
 
 
 class Events(NamedTuple):
