@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pace import examples
+from streams.core.plain_record import RATIO
 from streams.live.layout import Values
-from streams.live.layout_lane import GRAMMARS, LETTERS
+from streams.live.layout_lane import GRAMMARS, LETTERS, PROPER_RATIO
 from streams.live.letters import are_of
 
 TEXT = st.text("s_ab09Z.:/@-~ ", min_size=1, max_size=140) | st.text("ab0", max_size=70).map("s_{}".format)
@@ -26,8 +27,9 @@ def values_of(texts: list[str], *, behind: str = "") -> Values:
 
 
 def said(name: str, texts: list[str]) -> bool:
-    """Whether texts are of a grammar that has letters."""
-    return bool(LETTERS[name]) and all(re.fullmatch(GRAMMARS[name], text) for text in texts)
+    """Whether texts are of a grammar that has letters; of ratios these are of those below one."""
+    grammar = PROPER_RATIO if RATIO in GRAMMARS[name] else GRAMMARS[name]
+    return bool(LETTERS[name]) and all(re.fullmatch(grammar, text) for text in texts)
 
 
 @settings(max_examples=examples(300), deadline=None)
@@ -52,7 +54,13 @@ def test_the_bounds_of_a_reference_are_those_of_its_grammar(width: int) -> None:
     assert are_of(values_of(texts, behind='"'), LETTERS["subject_ref"]) is (16 <= width <= 64)
 
 
-def test_ids_are_told_by_their_letters_and_nothing_else_is() -> None:
+@pytest.mark.parametrize("score", ["0", "1", "1.0", "1.5", "0.", "00.5", "0.x"])
+def test_only_ratios_below_one_are_told_by_their_letters(score: str) -> None:
+    assert are_of(values_of(["0.5", "0.97520000000000001"], behind=","), LETTERS["comparison_score"])
+    assert not are_of(values_of(["0.5", score], behind=","), LETTERS["comparison_score"])
+
+
+def test_ids_are_told_by_their_letters_and_numbers_are_not() -> None:
     told = {name for name, letters in LETTERS.items() if letters}
     assert {"event_id", "probe_id", "device_id", "purpose_id", "subject_ref"} <= told
-    assert not {"occurred_at", "comparison_score", "rank", "operation"} & told
+    assert not {"occurred_at", "rank", "operation"} & told
