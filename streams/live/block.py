@@ -22,9 +22,11 @@ RETURN = b"\r"
 PART_BYTES = 1_048_576
 """So many bytes are looked through at once: what is noted of them stays in the processor's cache."""
 WORD = 8
+"""So many bytes are compared at once."""
 Places = npt.NDArray[np.int64]
 """Indices of bytes in a block, or of lines."""
 Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
 
 
 class Block(Sequence[bytes]):

@@ -3,8 +3,9 @@
 Rules:
 1. A layout is made of one sound record. Some of its values are *loose*: texts, numbers, truth values. All else is
    *fixed*: keys, their order, spaces, lists, nulls, the version, and values that were the same wherever it was looked.
-2. A record is of a layout where its fixed text is the same, byte for byte, from its beginning to its end. So it says
-   what the sound record says but for its loose values, and these are all that is left to be asked about.
+2. A record is of a layout where its fixed text is the same, byte for byte, from its beginning to its end, and where
+   its loose values are ASCII. So it says what the sound record says but for its loose values, and these are all that
+   is left to be asked about.
 3. Which values are loose is a guess from a few records. A wrong guess costs time and never truth: it leaves records.
 4. Bytes are compared in rows of NumPy, thousands of lines at a time and eight bytes at once: that takes less than a
    quarter of the time of a parser of JSON behind a pattern, which look at every key of every record again.
@@ -24,7 +25,7 @@ import numpy.typing as npt
 import polars as pl
 
 from schemas.contract import Message
-from streams.live.block import Block, Bytes, Places
+from streams.live.block import WORD, Block, Bytes, Mask, Places
 
 SAMPLE = 32
 """So many records are looked at to tell which values of a layout are loose."""
@@ -46,11 +47,8 @@ ALWAYS_FIXED = frozenset(("kind", "schema_version"))
 
 AT_ONCE = 2_048
 """Lines whose bytes are compared together: few enough that they stay in the processor's cache from value to value."""
-WORD = 8
-"""So many bytes are compared at once."""
 
 Words = npt.NDArray[np.uint64]
-Mask = npt.NDArray[np.bool_]
 M = TypeVar("M", bound=Message)
 ASCII = 128
 BEYOND_ASCII = bytes((ASCII,))
@@ -106,7 +104,9 @@ def cuts(lines: Block, left: Places, read: Callable[[bytes], M | None]) -> Itera
 
     A layout is made of a record that `read` finds sound: plain, and of the contract.
     """
-    for _ in range(LAYOUTS_MAX if len(left) else 0):
+    for _ in range(LAYOUTS_MAX):
+        if not len(left):
+            return
         alike = _alike([lines[row] for row in left[np.unique((SPREAD * len(left)).astype(np.int64))].tolist()])
         sound = next(((raw, said) for raw in alike[:SOUND_TRIES] if (said := read(raw)) is not None), None)
         if sound is None:
@@ -119,8 +119,6 @@ def cuts(lines: Block, left: Places, read: Callable[[bytes], M | None]) -> Itera
         by_name = {loose.name: each for loose, each in zip(layout.loose, values, strict=True)}
         yield Cut(layout, like, left[fits], by_name)
         left = left[~fits]
-        if not len(left):
-            return
 
 
 def _alike(records: Sequence[bytes]) -> list[bytes]:

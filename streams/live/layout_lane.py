@@ -23,11 +23,11 @@ from schemas.match import MATCH, MatchEvent
 from streams.core.decode import PLAIN, PLAIN_BYTES_MAX, ROW, SURE, Decoded, Refused, decode, decode_few
 from streams.core.frame import MATCH_COLUMNS, frame_of
 from streams.core.lines import END
-from streams.core.plain_record import RATIO, grammars, moment
-from streams.live.block import Block, Places
-from streams.live.layout import Cut, Mask, cuts
+from streams.core.plain_record import MICROS_LENGTH, RATIO, grammars, moment
+from streams.live.block import Block, Mask, Places
+from streams.live.layout import Cut, cuts
 from streams.live.letters import are_of, letters_of
-from streams.live.written_time import TIME_WIDTH, times
+from streams.live.written_time import times
 
 RECORDS_MIN = 64
 """Fewer records are read by the contract, one by one: columns cost ten milliseconds before the first record is read."""
@@ -124,7 +124,7 @@ def _read(cut: Cut[MatchEvent], unread: Collection[str]) -> tuple[list[pl.Series
     read: list[pl.Series] = []
     asked: defaultdict[str, list[pl.Series]] = defaultdict(list)
     for name, values in cut.values.items():
-        if name == "occurred_at" and values.lengths is None and values.bytes.shape[1] == TIME_WIDTH:
+        if name == "occurred_at" and values.lengths is None and values.bytes.shape[1] == MICROS_LENGTH:
             instants, there = times(values.bytes)
             read.append(instants.alias(name))
             sound &= there

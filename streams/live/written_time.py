@@ -8,35 +8,33 @@ Rules:
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from schemas.contract import EARLIEST, LATEST
 from streams.core.instant import SECOND
-from streams.live.block import Bytes
+from streams.live.block import Bytes, Mask
 
 FORM = np.frombuffer(b"0000-00-00T00:00:00.000000Z", np.uint8)
-TIME_WIDTH = len(FORM)
 ZERO = ord("0")
 DIGITS, MARKS = np.flatnonzero(FORM == ZERO), np.flatnonzero(FORM != ZERO)
 LEAST = np.array([[0], [0], [1], [1], [0], [0], [0], [0], [0], [0]], np.uint8)
 """Of century, year, month, day, hour, minute, second and three pairs of decimals."""
 MOST = np.array([[99], [99], [12], [31], [23], [59], [59], [99], [99], [99]], np.uint8)
-MONTHS = np.arange("1970-01", "2200-02", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
+FIRSTS = np.arange(f"{EARLIEST.year}-01", f"{LATEST.year}-02", dtype="datetime64[M]").astype("datetime64[D]")
+MONTHS = FIRSTS.astype(np.int64)
 """The first day of each month that the contract knows and of the one behind them, in days since 1970."""
 MONTHS_A_YEAR = 12
 
-Mask = npt.NDArray[np.bool_]
-
 
 def times(rows: Bytes) -> tuple[pl.Series, Mask]:
-    """The instants that rows of `TIME_WIDTH` bytes are, and which rows are one; what the others give means nothing."""
+    """The instants that rows of `MICROS_LENGTH` bytes are, and which are one at all; what the others give means nothing."""
     places = np.ascontiguousarray(rows.T)
     digits = places[DIGITS] - ZERO
     pairs = digits[::2] * 10 + digits[1::2]
     sound = (places[MARKS] == FORM[MARKS, np.newaxis]).all(axis=0) & (digits <= 9).all(axis=0)
     sound &= ((pairs >= LEAST) & (pairs <= MOST)).all(axis=0)
     century, year, month, day, hour, minute, second, *decimals = pairs.astype(np.int64)
-    months = (century * 100 + year - 1970) * MONTHS_A_YEAR + month - 1
+    months = (century * 100 + year - EARLIEST.year) * MONTHS_A_YEAR + month - 1
     sound &= (months >= 0) & (months < len(MONTHS) - 1)
     months[~sound] = 0
     days = MONTHS[months] + day - 1

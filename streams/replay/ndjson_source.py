@@ -170,7 +170,7 @@ def _between(file: Path, begin: int, newlines: Places) -> Iterator[Block]:
 
 
 def _unpacked(opened_file: gzip.GzipFile) -> Iterator[bytes]:
-    """The same of a file in which nobody can go back."""
+    """A file, in which nobody can go back, in blocks of whole lines."""
     while block := opened_file.read(min(BLOCK_BYTES, PIECE_BYTES)):
         yield block if block.endswith(END) else block + opened_file.readline()
 

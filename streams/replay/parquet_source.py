@@ -33,6 +33,7 @@ COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
     TopicName.ENCOUNTERS: ENCOUNTER_COLUMNS,
 }
 
+
 class Stretch(NamedTuple):
     """Rows of one file."""
 

@@ -28,6 +28,7 @@ from schemas.topics import TopicName
 from streams.core.clock import ahead
 from streams.core.facts import CaseKind
 from streams.errors import ConfigurationError
+from streams.live.block import PART_BYTES
 from streams.replay.answer import (
     ANSWER,
     BLIND_SPOTS,
@@ -88,7 +89,7 @@ class Replay:
         """What two runs must have in common to be one replay: also how the source is cut, or rows would count twice."""
         asked = self.question
         told = self.source.told.model_dump()
-        cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES, BLOCK_BYTES]
+        cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES, BLOCK_BYTES, PART_BYTES]
         said = [version("consentinel"), asked.command, asked.rulebook.digest, told, cut]
         return json.dumps(said, sort_keys=True)
 

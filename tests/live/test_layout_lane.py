@@ -112,8 +112,16 @@ def test_of_a_record_that_is_not_plain_no_layout_is_made(odd: str) -> None:
 
 
 def test_where_layouts_fail_all_goes_to_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def by_core(values: Sequence[bytes | None]) -> Decoded:
+        asked.append(len(values))
+        return decode(values)
+
     monkeypatch.setattr(layout_lane, "GRAMMARS", dict.fromkeys(layout_lane.GRAMMARS, "("))
-    values = [json.dumps(PLAIN | {"comparison_score": i / 1_000}).encode() for i in range(99)]
+    monkeypatch.setattr(layout_lane, "decode", by_core)
+    values = [json.dumps(PLAIN | {"rank": i % 5}).encode() for i in range(99)]
     decoded = decode_alike(values)
+    assert asked == [99]
     assert (decoded.fast, decoded.fell_back) == (99, False)
     assert_as_the_contract(values, decoded)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pace import examples
 from schemas.contract import EARLIEST, LATEST
 from streams.core.plain_record import MICROS_FORMAT, MICROS_LENGTH, TIME, moment
-from streams.live.written_time import TIME_WIDTH, times
+from streams.live.written_time import FORM, times
 
 GRAMMAR = re.compile(TIME.replace('"', ""))
 MOMENTS = st.datetimes(EARLIEST.replace(tzinfo=None), datetime(2199, 12, 31, 23, 59, 59, 999_999))  # noqa: DTZ001
@@ -23,7 +23,7 @@ EDGES = ["1970-01-01T00:00:00.000000Z", "2000-02-29T23:59:59.999999Z", "2199-12-
 
 def read(texts: list[str]) -> list[datetime | None]:
     """What the digits of some texts say; None where they are no time."""
-    instants, sound = times(np.frombuffer("".join(texts).encode("latin-1"), np.uint8).reshape(-1, TIME_WIDTH))
+    instants, sound = times(np.frombuffer("".join(texts).encode("latin-1"), np.uint8).reshape(-1, MICROS_LENGTH))
     return [instant if there else None for instant, there in zip(instants.to_list(), sound.tolist(), strict=True)]
 
 
@@ -43,11 +43,11 @@ def test_every_instant_is_read_back_from_how_it_is_written(moments: list[datetim
 
 
 @settings(max_examples=examples(500), deadline=None)
-@given(st.sampled_from(EDGES), st.integers(0, TIME_WIDTH - 1), st.characters(max_codepoint=255), st.integers(0, 99))
+@given(st.sampled_from(EDGES), st.integers(0, MICROS_LENGTH - 1), st.characters(max_codepoint=255), st.integers(0, 99))
 def test_a_text_with_another_byte_or_number_is_read_as_the_grammar_reads_it(
     edge: str, at: int, letter: str, pair: int
 ) -> None:
-    changed = [edge[:at] + letter + edge[at + 1 :], (edge[:at] + f"{pair:02}" + edge[at + 2 :])[:TIME_WIDTH]]
+    changed = [edge[:at] + letter + edge[at + 1 :], (edge[:at] + f"{pair:02}" + edge[at + 2 :])[:MICROS_LENGTH]]
     assert read(changed) == as_told(changed)
 
 
@@ -66,5 +66,5 @@ def test_what_is_on_no_calendar_or_beyond_the_contract_is_no_time(text: str) -> 
 
 
 def test_the_form_is_the_one_that_the_contract_writes() -> None:
-    assert TIME_WIDTH == MICROS_LENGTH
+    assert len(FORM) == MICROS_LENGTH
     assert pl.Series(EDGES[:1]).str.to_datetime(MICROS_FORMAT, time_zone="UTC").to_list() == [EARLIEST]

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import cramjam
 import pytest
+from polars.testing import assert_frame_equal
 
 from schemas.topics import TopicName
 from small_logs import SOME
 from streams.errors import InputError
 from streams.replay import ndjson_source
 from streams.replay.ndjson_source import NdjsonSource
+from streams.replay.source import UNREAD
 
 LINES = [
     each if number % 5 else b"{}"
@@ -72,3 +74,24 @@ def test_a_packed_file_that_is_torn_is_told_by_its_name(tmp_path: Path, form: st
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(InputError, match=f"compressed by {'gzip' if form == '.gz' else 'zstd'}"):
         said(folder)
+
+
+def test_a_file_that_became_shorter_while_it_was_read_is_refused(tmp_path: Path) -> None:
+    folder = packed(tmp_path / "in", "", LINES)
+    (piece,) = NdjsonSource(folder).pieces()
+    file = folder / "matches.ndjson"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(InputError, match="readable file of NDJSON"):
+        piece.load(True)
+
+
+def test_what_decides_nothing_is_no_column_unless_all_is_asked_for(tmp_path: Path) -> None:
+    event = SOME[0]
+    lines = [event.model_copy(update={"event_id": f"e-{at}", "probe_id": f"p-{at}"}).to_json() for at in range(99)]
+    odd = [lines[0].replace(b"e-0", b"e \xc3\xa4"), lines[1].replace(b'"p-1"', b'"p 1"'), lines[2] + b" "]
+    (piece,) = NdjsonSource(packed(tmp_path / "in", "", [*lines, *odd])).pieces()
+    deciding, whole = piece.load(False), piece.load(True)
+    assert_frame_equal(deciding.matches, whole.matches.drop(UNREAD))
+    assert_frame_equal(deciding.refused, whole.refused)
+    assert whole.matches.filter(offset=98)["probe_id"].item() == "p-98"
+    assert (whole.matches.height, whole.refused.height) == (100, 2)
