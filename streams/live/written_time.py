@@ -27,7 +27,7 @@ MONTHS_A_YEAR = 12
 
 
 def times(rows: Bytes) -> tuple[pl.Series, Mask]:
-    """The instants that rows of `MICROS_LENGTH` bytes are, and which are one at all; what the others give means nothing."""
+    """The instants that rows of `MICROS_LENGTH` bytes are, and which are one; what the others give means nothing."""
     places = np.ascontiguousarray(rows.T)
     digits = places[DIGITS] - ZERO
     pairs = digits[::2] * 10 + digits[1::2]
