@@ -21,7 +21,7 @@ import polars as pl
 
 from streams.core.case import COMBINATION, Views, assemble, registry_facts
 from streams.core.condition import Between, Compare, Constant, Fact, In, Node, parts
-from streams.core.context import Combination, index_at
+from streams.core.context import Combination, Context, index_at
 from streams.core.facts import CaseKind
 from streams.core.horizon import KINDS
 from streams.core.instant import NEVER, micros
@@ -56,7 +56,9 @@ class Likeness:
     which: pl.Series
     """For each row the index of its case."""
     contexts: pl.Series
-    """For each row the index of its context into the rows of `Contexts`."""
+    """For each row the index of its context into `rows`."""
+    rows: Sequence[Context]
+    """The contexts as they were numbered here; `Contexts` begins anew where too many are kept."""
     cases: pl.DataFrame
     """One row a kind of like rows, with the facts that the rulebook asks, as `assemble` gives them."""
 
@@ -80,7 +82,8 @@ def alike(frame: pl.DataFrame, kind: CaseKind, views: Views, profiles: Profiles,
         *_targets(whole),
     ]
     which, firsts = classes(pl.DataFrame(keys))
-    return Likeness(which, contexts, assemble(frame[firsts], kind, views, wanted))
+    rows = views.contexts.rows  # before `assemble`, which may begin anew
+    return Likeness(which, contexts, rows, assemble(frame[firsts], kind, views, wanted))
 
 
 def classes(keys: pl.DataFrame) -> tuple[pl.Series, pl.Series]:

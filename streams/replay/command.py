@@ -66,19 +66,19 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
     from streams.packs import rulebook, titles
     from streams.progress import progress
-    from streams.replay.question import Known, Question, as_of, known_at
+    from streams.replay.question import Question, as_of, known_at
     from streams.replay.run import Replay
     from streams.settings import load_settings
 
     book, settings = rulebook(packs or []), load_settings()
-    day = None if rules_as_of is None else rules_as_of.date()
+    (frontier, moment), day = known_at(known), None if rules_as_of is None else rules_as_of.date()
     question = Question(
         since=since.replace(tzinfo=UTC),
         until=until.replace(tzinfo=UTC),
         rulebook=book if day is None else as_of(book, day),
         titles=titles(packs or []),
-        known=Known() if known is None else known_at(known)[0],
-        known_at=None if known is None else known_at(known)[1],
+        known=frontier,
+        known_at=moment,
         rules_as_of=day,
         future_seconds=settings.future_seconds,
         skew_seconds=settings.skew_seconds,

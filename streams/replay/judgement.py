@@ -129,7 +129,7 @@ def judged(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> Judged:
     A conflicting event has two contents in one version: what applies to it is undetermined.
     """
     likeness = alike(frame.drop("conflicting"), kind, bench.views, bench.profiles, bench.rulebook)
-    contexts = bench.views.contexts.rows
+    contexts = likeness.rows
     verdicts = judge(likeness.cases, kind, bench.rulebook)
     return Judged(frame, kind, likeness, verdicts, _around(frame, likeness, contexts), contexts)
 

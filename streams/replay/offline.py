@@ -164,10 +164,11 @@ def decode_lines(lines: Sequence[bytes], unread: Collection[str] = ()) -> tuple[
     matches = decode_alike(lines, unread)
     rest = [each.row for each in matches.refused]
     encounters = [row for row in rest if _is_encounter(lines[row])]
+    taken = set(encounters)
     others = decode_encounters([lines[row] for row in encounters])
     back = pl.Series("row", encounters, dtype=others.frame.schema["row"])
     frame = others.frame.with_columns(row=back.gather(others.frame["row"])) if encounters else others.frame
-    refused = [each for each in matches.refused if each.row not in set(encounters)]
+    refused = [each for each in matches.refused if each.row not in taken]
     refused += [type(each)(encounters[each.row], each.error) for each in others.refused]
     return matches, Decoded(frame, tuple(sorted(refused, key=lambda each: each.row)), others.fast, others.contract)
 

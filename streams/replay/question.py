@@ -88,8 +88,10 @@ class Question:
         return self.since - timedelta(seconds=self.future_seconds)
 
 
-def known_at(text: str) -> tuple[Known, datetime | None]:
-    """What `--known-at` names: an instant, or a file of offsets; raises where it is neither."""
+def known_at(text: str | None) -> tuple[Known, datetime | None]:
+    """What `--known-at` names: an instant, or a file of offsets; everything without it. Raises where it is neither."""
+    if text is None:
+        return Known(), None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -98,12 +98,13 @@ def _known(found: FoundRecord, known: Known) -> bool:
 
 
 def withdrawals_before(records: Records, until: int) -> pl.DataFrame:
-    """The withdrawals before the end of the range, numbered by their ids; of one id the highest version."""
-    newest: dict[str, ConsentWithdrawn] = {}
+    """The withdrawals before the end of the range, numbered by their ids; of one id of a person the highest version."""
+    newest: dict[tuple[str, str], ConsentWithdrawn] = {}
     for each in records.withdrawals:
-        held = newest.get(each.record_id)
+        named = each.record_id, each.subject_ref
+        held = newest.get(named)
         if held is None or held.record_version < each.record_version:
-            newest[each.record_id] = each
+            newest[named] = each
     ordered = [each for _, each in sorted(newest.items()) if micros(each.valid_from) < until]
     rows = [
         (number, each.subject_ref, each.controller_id, list(each.purposes), each.valid_from)

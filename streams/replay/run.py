@@ -73,14 +73,14 @@ class Replay:
         asked = self._asked()
         file = self._work / "question.json"
         if (self.folder / ANSWER).exists() or (
-            self.folder.exists() and not file.exists() and any(self.folder.iterdir())
+            self.folder.exists() and not file.exists() and any(each != self._work for each in self.folder.iterdir())
         ):
             raise ConfigurationError(f"expected a new folder, or one whose replay was interrupted: {self.folder}")
         if file.exists():
             if file.read_text("utf-8") != asked:
                 raise ConfigurationError(f"the interrupted replay in {self.folder} was asked something else")
             return
-        self._work.mkdir(parents=True)
+        self._work.mkdir(parents=True, exist_ok=True)
         partial = self._work / "question.partial"
         partial.write_text(asked, "utf-8")
         partial.replace(file)
@@ -90,7 +90,9 @@ class Replay:
         asked = self.question
         told = self.source.told.model_dump()
         cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES, BLOCK_BYTES, PART_BYTES]
-        said = [version("consentinel"), asked.command, asked.rulebook.digest, told, cut]
+        known = asked.known.told(asked.known_at)  # the command names a file of offsets, not what stands in it
+        known_then = None if known is None else known.model_dump(mode="json")
+        said = [version("consentinel"), asked.command, asked.rulebook.digest, told, known_then, cut]
         return json.dumps(said, sort_keys=True)
 
     def run(self, progress: Progress = lambda _: None) -> Answer:
@@ -207,10 +209,14 @@ class Replay:
         write_marks(marks, partial)
         (partial / "counts.json").write_text(json.dumps(counts, sort_keys=True), "utf-8")
         (partial / "seen.json").write_text(json.dumps(seen), "utf-8")
+        # A piece is there whole or not at all, also when it is replaced: what is half removed would count as finished.
+        replaced = self._work / f"{name}.replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
         if place.exists():
-            shutil.rmtree(place)
+            place.replace(replaced)
         place.parent.mkdir(exist_ok=True)
         partial.replace(place)
+        shutil.rmtree(replaced, ignore_errors=True)
 
     # -- repeats across pieces ----------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from schemas.encounter import ENCOUNTER
 from settled_world import PEOPLE, subject_record, text_at, tick
 from small_logs import PACK, SOME, answer, event, ndjson, parquet, question, the_records, told
 from small_world import the_law
+from streams.core import context
 from streams.core.instant import moment_of
 from streams.core.rulebook import load
 from streams.errors import ConfigurationError, InputError
@@ -215,6 +216,23 @@ def test_withdrawals_tell_what_was_matched_after_them(tmp_path: Path) -> None:
     assert found["last_match_at"][0] == moment_of(tick(3))
 
 
+def test_withdrawals_of_two_persons_may_have_one_id(tmp_path: Path) -> None:
+    left = [
+        subject_record("consent_withdrawn", record_id="w", valid_from=text_at(1), subject_ref=who) for who in PEOPLE[:2]
+    ]
+    events = [event("a", occurred_at=text_at(2)), event("b", subject_ref=PEOPLE[1], occurred_at=text_at(3))]
+    found = answer(NdjsonSource(ndjson(tmp_path / "in", events, *left)), tmp_path / "out").table("withdrawals")
+    assert found["matches_after"].to_list() == [1, 1]
+
+
+def test_contexts_may_be_forgotten_in_the_middle_of_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "ROWS_MAX", 1)
+    events = [event("a", device_id="nobody-1"), event("b", device_id="nobody-2"), event("c")]
+    tallies = answer(NdjsonSource(ndjson(tmp_path / "in", events)), tmp_path / "out").table("tallies")
+    by_site = tallies.group_by("rule_id", pl.col("site_id").is_null().alias("nowhere")).agg(pl.col("n").sum())
+    assert set(by_site.select("nowhere", "n").rows()) == {(True, 2), (False, 1)}
+
+
 # -- killed -----------------------------------------------------------------------------------------------------------
 
 CHILD = """
@@ -267,9 +285,16 @@ def test_an_interrupted_replay_is_asked_nothing_else(tmp_path: Path) -> None:
     Replay(question(command="one"), source, tmp_path / "out")
     with pytest.raises(ConfigurationError, match="something else"):
         Replay(question(command="another"), source, tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="something else"):  # the command names a file, not what it holds
+        Replay(question(command="one", known=Known(frontier={"matches": {0: 1}})), source, tmp_path / "out")
     answer(source, tmp_path / "done")
     with pytest.raises(ConfigurationError, match="new folder"):
         Replay(question(), source, tmp_path / "done")
+
+
+def test_a_replay_that_was_killed_before_it_noted_what_is_asked_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "out" / "work").mkdir(parents=True)
+    assert told(answer(NdjsonSource(ndjson(tmp_path / "in", SOME)), tmp_path / "out"))
 
 
 def test_persons_stand_in_the_verdicts_alone(tmp_path: Path) -> None:
