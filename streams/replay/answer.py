@@ -35,6 +35,7 @@ from streams.replay.verdict_digest import in_order, verdict_digest
 FORMAT: Literal[2] = 2
 """Raised when a reader of the old format would misread the new one."""
 ANSWER = "answer.json"
+VERDICT_FOLDER = "verdicts"
 INSTANT = pl.Datetime("us", "UTC")
 TEXTS = pl.List(pl.String())
 
@@ -252,8 +253,11 @@ class Answer:
 
     @property
     def verdicts(self) -> pl.LazyFrame:
-        """Every verdict that is not clear, with the columns of `VERDICTS`; there may be more than fit the memory."""
-        parts = verdict_parts(self.folder)
+        """Every verdict that is not clear, with the columns of `VERDICTS`; there may be more than fit the memory.
+
+        They are those of the files that the manifest names; whatever else lies there is nobody's word.
+        """
+        parts = [self.folder / name for name in sorted(self.manifest.files) if name.startswith(f"{VERDICT_FOLDER}/")]
         return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=VERDICTS)
 
     def table(self, name: str) -> pl.DataFrame:
@@ -280,7 +284,7 @@ def read_answer(folder: Path, *, verify: bool = True) -> Answer:
 
 def verdict_parts(folder: Path) -> list[Path]:
     """The files of verdicts, in order."""
-    return sorted((folder / "verdicts").glob("*.parquet"))
+    return sorted((folder / VERDICT_FOLDER).glob("*.parquet"))
 
 
 def write_verdicts(verdicts: pl.DataFrame, file: Path) -> None:

@@ -34,6 +34,7 @@ from streams.replay.answer import (
     BLIND_SPOTS,
     COVERAGE,
     TABLES,
+    VERDICT_FOLDER,
     WITHDRAWALS,
     Answer,
     finish,
@@ -252,7 +253,7 @@ class Replay:
     # -- the answer ---------------------------------------------------------------------------------------------------
 
     def _finish(self, names: list[str], bench: Bench, records: Records) -> Answer:
-        verdicts = self.folder / "verdicts"
+        verdicts = self.folder / VERDICT_FOLDER
         shutil.rmtree(verdicts, ignore_errors=True)
         verdicts.mkdir()
         for number, name in enumerate(names):

@@ -79,7 +79,7 @@ def test_no_person_and_no_record_is_in_anything_that_is_sent(said: list[tuple[in
     destinations: list[Destination] = [told.alertmanager, told.webhook]
     sent = [posting.body for each in destinations for now in (0, 60) for posting in each.take(now).postings]
     assert not [body for body in sent if b"s_somebody" in body or b"consent-" in body]
-    assert all(b"event-" in body or b"summary" in body for body in sent)
+    assert all(b"event-" in body or b"consentinel.storm" in body for body in sent)
     assert sent
 
 

@@ -104,6 +104,12 @@ def test_a_file_that_was_changed_or_removed_is_told(tmp_path: Path, name: str) -
         read_answer(tmp_path)
 
 
+def test_verdicts_of_a_file_that_the_manifest_does_not_name_are_nobodys(tmp_path: Path) -> None:
+    an_answer(tmp_path, [verdict("a")])
+    (tmp_path / "verdicts" / "part-9.parquet").write_bytes((tmp_path / "verdicts" / "part-0.parquet").read_bytes())
+    assert read_answer(tmp_path).verdicts.collect()["event_id"].to_list() == ["a"]
+
+
 def test_an_answer_of_another_format_is_refused(tmp_path: Path) -> None:
     an_answer(tmp_path)
     file = tmp_path / "answer.json"

@@ -36,8 +36,8 @@ def test_a_case_is_drawn_with_its_records_by_time(tmp_path: Path) -> None:
     (said,) = pages(tmp_path, a_match(), withdrawal=WITHDRAWN, consent={"record_id": "c-1"})
     lines = said.splitlines()
     assert lines[0] == "match event-1 of 2026-03-10T04:00:00Z"
-    drawn = lines[lines.index("On record, by time (= in force, | the event)") + 1 : lines.index("")]
-    drawn = drawn or lines[lines.index("On record, by time (= in force, | the event)") + 1 :]
+    first = lines.index("On record, by time (= in force, | the event)") + 1
+    drawn = lines[first : lines.index("", first)]
     (consent,) = [line for line in drawn if "consent_given c-1" in line]
     (withdrawal,) = [line for line in drawn if "consent_withdrawn w-1" in line]
     assert consent.startswith("  2020-01-01 00:00:00Z")
