@@ -166,10 +166,13 @@ def _of_folder(folder: Path) -> Iterator[Stretch]:
 
 
 def _groups(stretches: Collection[Stretch], rows_max: int) -> Iterator[list[Stretch]]:
-    """Stretches in a row, so many together that they have about as many rows as are asked for."""
+    """Stretches in a row, so many together that they have about as many rows as are asked for.
+
+    What was refused of a part stays with what was accepted of it: their offsets lie among each other.
+    """
     group: list[Stretch] = []
     for each in stretches:
-        if group and sum(one.rows for one in group) + each.rows > rows_max:
+        if group and not each.refused and sum(one.rows for one in group) + each.rows > rows_max:
             yield group
             group = []
         group.append(each)

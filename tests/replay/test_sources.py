@@ -13,14 +13,19 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from command_line import Run
+from schemas.topics import TopicName
 from settled_world import PEOPLE, a_feed, a_settled_world, subject_record, text_at
 from small_estate import SmallEstate
-from small_logs import PACK, SOME, answer, archive, event, ndjson, parquet, the_records, told
+from small_logs import PACK, SOME, Line, answer, archive, event, ndjson, parquet, the_records, told
 from streams.errors import InputError
+from streams.replay import parquet_source
 from streams.replay.answer import Answer, read_answer
+from streams.replay.archive import opened
+from streams.replay.log_range import Range
 from streams.replay.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from streams.replay.ndjson_source import NdjsonSource
 from streams.replay.parquet_source import ParquetSource
+from streams.replay.part import Piece
 from streams.replay.source import in_turn
 
 RANGE = ("--from", text_at(-100), "--to", text_at(100))
@@ -41,6 +46,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Answer:
     """What is said of the same messages in files."""
     folder = tmp_path_factory.mktemp("files")
     return answer(NdjsonSource(ndjson(folder / "in", SOME)), folder / "out")
+
+
+# -- an archive on disk ------------------------------------------------------------------------------------------------
+
+
+def test_records_come_in_the_order_of_their_offsets_however_they_are_grouped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_source, "PIECE_ROWS", 1)
+    subjects = [b"no record", *(each.to_json() for each in the_records()[1])]
+    lines = [Line(offset, each, 0, key=PEOPLE[0].encode()) for offset, each in enumerate(subjects)]
+    with opened(tmp_path / "in", "") as archiving:
+        archiving.want([Range(TopicName.SUBJECTS, 0, 0, len(lines), 0, len(lines))])
+        archiving.add(Piece(TopicName.SUBJECTS, 0, 0, len(lines), lines))
+        archiving.commit()
+    found = list(ParquetSource(str(tmp_path / "in")).records())
+    assert [each.offset for each in found] == list(range(len(lines)))
+    assert found[0].value is None
 
 
 # -- an object store --------------------------------------------------------------------------------------------------

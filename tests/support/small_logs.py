@@ -36,9 +36,9 @@ SINCE, UNTIL = moment_of(tick(-100)), moment_of(tick(100))
 class Line:
     """A message as it stood on a log."""
 
-    def __init__(self, offset: int, message: Message | bytes, at: int) -> None:
+    def __init__(self, offset: int, message: Message | bytes, at: int, key: bytes | None = None) -> None:
         self.offset, self.timestamp, self.timestamp_type = offset, at // 1_000, 1
-        self.key, self.headers = None, ()
+        self.key, self.headers = key, ()
         self.value = message if isinstance(message, bytes) else message.to_json()
 
 
