@@ -282,11 +282,6 @@ def read_answer(folder: Path, *, verify: bool = True) -> Answer:
     return Answer(folder, manifest)
 
 
-def verdict_parts(folder: Path) -> list[Path]:
-    """The files of verdicts, in order."""
-    return sorted((folder / VERDICT_FOLDER).glob("*.parquet"))
-
-
 def write_verdicts(verdicts: pl.DataFrame, file: Path) -> None:
     """Write one file of verdicts, in canonical order; the file is whole or not there."""
     write_table(in_order(verdicts.select(*VERDICTS)), file)
@@ -302,7 +297,7 @@ def write_table(table: pl.DataFrame, file: Path) -> None:
 
 def finish(folder: Path, manifest: Mapping[str, object]) -> Answer:
     """Write `answer.json` over the tables that are there; `manifest` has all but what follows from the files."""
-    parts = verdict_parts(folder)
+    parts = sorted((folder / VERDICT_FOLDER).glob("*.parquet"))
     files = [*(folder / f"{name}.parquet" for name in TABLES), *parts]
     lines, digest = verdict_digest(parts)
     found = Manifest.model_validate(

@@ -19,7 +19,6 @@ import polars as pl
 
 from schemas.registry import SiteRecord
 from streams.core.case import Views
-from streams.core.context import Context
 from streams.core.entry import PARTS, WHY, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.instant import SECOND
@@ -119,8 +118,6 @@ class Judged(NamedTuple):
     likeness: Likeness
     verdicts: Verdicts
     around: pl.DataFrame
-    contexts: Sequence[Context]
-    """The contexts into which `around` points; those of the views may be others by the time the tables are made."""
 
 
 def judged(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> Judged:
@@ -129,9 +126,8 @@ def judged(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> Judged:
     A conflicting event has two contents in one version: what applies to it is undetermined.
     """
     likeness = alike(frame.drop("conflicting"), kind, bench.views, bench.profiles, bench.rulebook)
-    contexts = likeness.rows
     verdicts = judge(likeness.cases, kind, bench.rulebook)
-    return Judged(frame, kind, likeness, verdicts, _around(frame, likeness, contexts), contexts)
+    return Judged(frame, kind, likeness, verdicts, _around(frame, likeness))
 
 
 def tables_of(said: Judged, bench: Bench) -> dict[str, pl.DataFrame]:
@@ -149,13 +145,13 @@ def tables_of(said: Judged, bench: Bench) -> dict[str, pl.DataFrame]:
     }
 
 
-def _around(frame: pl.DataFrame, likeness: Likeness, contexts: Sequence[Context]) -> pl.DataFrame:
+def _around(frame: pl.DataFrame, likeness: Likeness) -> pl.DataFrame:
     """For each row its case, its context and whether it is in conflict."""
     return pl.DataFrame(
         {
             "case": likeness.which,
             "context": likeness.contexts,
-            "site": pl.Series([row.facts.get("site_id") for row in contexts], dtype=pl.String).gather(
+            "site": pl.Series([row.facts.get("site_id") for row in likeness.rows], dtype=pl.String).gather(
                 likeness.contexts
             ),
             "conflicting": frame["conflicting"],
@@ -243,7 +239,7 @@ def _verdicts(given: Judged, said: pl.DataFrame, bench: Bench) -> pl.DataFrame:
         }
     )
     whole = whole.join(rules, on="rule", how="left", maintain_order="left")
-    rests = evidence(whole, verdicts, bench.around.within(given.contexts), bench.views)
+    rests = evidence(whole, verdicts, bench.around.within(given.likeness.rows), bench.views)
     return whole.with_columns(
         rests.deciding.alias("deciding_records"),
         rests.excuses.alias("excused_by"),
