@@ -134,6 +134,7 @@ def test_records_beyond_the_end_that_their_own_fetch_reports_are_read_and_commit
     worker.until(lambda: read(worker) >= 800 or worker.said("failure"))
     assert worker.said("failure") == []
     assert [tiles(worker.said("run", partition=p)) for p in range(PARTITIONS)] == [200] * PARTITIONS
+    worker.until(lambda: len(worker.said("committed")) == len(worker.said("run")))
     worker.signal(signal.SIGTERM)
     assert worker.end() == 0
     assert committed(broker, f"group-{topic}", topic) == [200] * PARTITIONS
