@@ -3,11 +3,12 @@
 Rules:
 1. A violation is told once, and again only where its status or anything it rests on has changed; the same again is a
    repeat and is not told.
-2. What is no violation any more is retracted; it is contested instead where what would undo it came later than its
-   source promises, or where nothing can be said now. Unknown never reads as clear, and nobody acquits himself.
+2. What is no violation any more is retracted; it is contested instead where a record it rests on now came after the
+   match and later than its source promises, where it is not known when one came, or where nothing can be said now.
+   Unknown never reads as clear, and nobody acquits himself, neither by what else came nor by a newer version.
 3. A corrected event takes back what was told of the one before it.
-4. What was told is a function of the records and events known, not of the order in which they came, but for one thing:
-   what was never told needs no retraction.
+4. What was told is a function of the records and events known, not of the order in which they came, but for two things:
+   what was never told needs no retraction, and what was retracted stays so while it is no violation.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Literal, NamedTuple
 from schemas.verdict import VIOLATION, Cause, Violation
 from streams.core.arrival import Arrival, Arrivals
 from streams.core.feed import Feeds
-from streams.core.instant import moment_of
+from streams.core.instant import micros, moment_of
 from streams.core.judge import Outcome
 from streams.core.rule import Rule
 
@@ -174,15 +175,13 @@ def _fate(
         return "retracted", ()
     if now.outcomes.get(before.rule) is Outcome.UNDETERMINED:
         return "contested", reason.arrivals
-    if now.version > message.event_version:
-        return "retracted", ()
-    resting = now.resting_on.get(before.rule, ())
-    undoing = tuple(known.of(each for each in resting if each not in message.deciding_records))
-    if not undoing:
-        if before.status == "contested":
-            return "contested", ()
-        undoing = reason.arrivals or tuple(known.of(resting))
-    return ("contested" if any(each.late(feeds) for each in undoing) else "retracted"), undoing
+    resting, happened = now.resting_on.get(before.rule, ()), micros(message.occurred_at)
+    came = {each.record_id: each for each in (*known.of(resting), *reason.arrivals) if each.record_id in resting}
+    # No alarm was there before the match, so what the broker took before it acquits nobody.
+    late = [each for each in came.values() if each.recorded_at > happened and each.late(feeds)]
+    forgotten = happened < known.since and not came.keys() >= set(resting) - set(message.deciding_records)
+    new = [each for each in came.values() if each in reason.arrivals or each.record_id not in message.deciding_records]
+    return "contested" if late or forgotten else "retracted", tuple(new or late or reason.arrivals or came.values())
 
 
 def _because(message: Violation, reason: Reason) -> Violation:

@@ -56,13 +56,10 @@ class Told(NamedTuple):
 class Persons:
     """The persons of some partitions; `of(partition)` is what a case of that partition is judged by."""
 
-    def __init__(
-        self, shared: Views, claims: Claims, *, partitions: int, recorder: Recorder, arrivals_since: int
-    ) -> None:
+    def __init__(self, shared: Views, claims: Claims, *, partitions: int, recorder: Recorder) -> None:
         self._shared, self._claims = shared, claims
         self._count = partitions
         self._recorder = recorder
-        self._arrivals_since = arrivals_since
         self._views: dict[int, Views] = {}
         self._waiting: dict[int, deque[Told]] = {}
         """What waits for the end of a first reading, by the partitions that are read from the beginning."""
@@ -154,7 +151,7 @@ class Persons:
         if waiting is None:
             self._take_each(partition, views, told, live=live)
             return
-        late = told.rows["at"] >= self._arrivals_since
+        late = told.rows["at"] >= self._shared.arrivals.since
         # Whether a key can be read hangs on the order of its records, so behind one that cannot everything waits.
         if (told.unreadable and (waiting or late.any())) or any(each.unreadable for each in waiting):
             waiting.extend(_pieces(told))
@@ -183,7 +180,7 @@ class Persons:
             before = histories.consent_ends(ref) if ends is not None else ()
             statement = Statement(record_id, version, since, made[number], until)
             changed = histories.put(ref, statement)
-            if changed is not None and (at >= self._arrivals_since or self._chambers.get(partition)):
+            if changed is not None and (at >= self._shared.arrivals.since or self._chambers.get(partition)):
                 arrival = Arrival(record_id, made[number].kind, made[number].controller_id, since, at)
                 self._tell(partition, ref, changed, self.arrived(arrival))
             if ends is not None:
@@ -200,7 +197,7 @@ class Persons:
 
     def arrived(self, arrival: Arrival) -> Arrival:
         """Note when a record came; what came long ago cannot correct a case that is remembered."""
-        if arrival.recorded_at >= self._arrivals_since:
+        if arrival.recorded_at >= self._shared.arrivals.since:
             self._shared.arrivals.note(arrival)
         return arrival
 

@@ -25,7 +25,7 @@ from schemas.contract import ContractError
 from schemas.registry import REGISTRY, FeedRecord, RegistryRecord
 from schemas.topics import TopicName
 from schemas.vocabulary import SubjectKind
-from streams.core.arrival import Arrival
+from streams.core.arrival import Arrival, Arrivals
 from streams.core.case import SKEW, Views
 from streams.core.chamber import Chamber
 from streams.core.claim import Asked, Claims
@@ -80,10 +80,8 @@ class LiveViews:
         self._thread = thread
         self._recorder = recorder
         self._on_failure = on_failure
-        self._shared = Views(skew=skew)
-        self._persons = Persons(
-            self._shared, Claims(asked), partitions=partitions, recorder=recorder, arrivals_since=arrivals_since
-        )
+        self._shared = Views(skew=skew, arrivals=Arrivals(arrivals_since))
+        self._persons = Persons(self._shared, Claims(asked), partitions=partitions, recorder=recorder)
         self._subjects: list[SubjectReader] = []
         self._registry = new_reader(TopicName.REGISTRY)
         self._registry_warm = asyncio.Event()

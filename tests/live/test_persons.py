@@ -17,6 +17,7 @@ from schemas.contract import ContractError
 from schemas.subject import SUBJECT
 from settled_world import PEOPLE, subject_record
 from streams.core import plain_statement
+from streams.core.arrival import Arrivals
 from streams.core.case import Views
 from streams.core.claim import Claims
 from streams.core.partition import partition_of
@@ -58,7 +59,7 @@ def recorder() -> Recorder:
 
 
 def persons_of(recorder: Recorder) -> Persons:
-    found = Persons(Views(), Claims(), partitions=PARTITIONS, recorder=recorder, arrivals_since=LATE * 1_000)
+    found = Persons(Views(arrivals=Arrivals(LATE * 1_000)), Claims(), partitions=PARTITIONS, recorder=recorder)
     found.begin(set(range(PARTITIONS)))
     return found
 
@@ -125,8 +126,8 @@ def test_a_first_reading_and_what_comes_after_it_are_a_plain_reading_of_the_log(
 
 
 def test_what_came_late_is_noted_and_what_came_long_ago_is_not(recorder: Recorder) -> None:
-    shared = Views()
-    found = Persons(shared, Claims(), partitions=PARTITIONS, recorder=recorder, arrivals_since=LATE * 1_000)
+    shared = Views(arrivals=Arrivals(LATE * 1_000))
+    found = Persons(shared, Claims(), partitions=PARTITIONS, recorder=recorder)
     found.begin(set(range(PARTITIONS)))
     early, late = (subject_record("enrolment", record_id=name) for name in ("early", "late"))
     again = [written(early.to_json(), PEOPLE[0]), written(late.to_json(), PEOPLE[0], LATE + 1)]
