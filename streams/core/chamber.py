@@ -51,6 +51,8 @@ class Opinion:
     entered: list[Entry] = field(default_factory=list)
     repeats: int = 0
     duplicates: int = 0
+    deferred: int = 0
+    """Corrected events that may correct one which is forgotten."""
     in_conflict: Counter[CaseKind] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
@@ -65,7 +67,6 @@ class Chamber:
         self.memory = Memory(span=span, bytes_max=bytes_max)
         self.told = ToldBook()
         self._roles = RoleBook(rulebook)
-        self._deferred = 0
         self._people: dict[str, int] = {}
         self._things: dict[tuple[str, str], int] = {}
         self._arrivals: defaultdict[object, list[Arrival]] = defaultdict(list)
@@ -88,20 +89,23 @@ class Chamber:
             self.told.learn(message, rule)
             self._logged.add(EventKey(message.controller_id, message.event_id))
 
-    def person_changed(self, subject_ref: str, since: int, arrival: Arrival | None = None) -> None:
-        """Note that answers about a person may differ from an instant on, and by which record."""
+    def person_changed(self, subject_ref: str, since: int, arrival: Arrival | None = None) -> bool:
+        """Note that answers about a person may differ from an instant on, and by which record.
+
+        Whether cases that are forgotten may be among them, which no look can correct.
+        """
         self._people[subject_ref] = min(since, self._people.get(subject_ref, NEVER))
-        self._note(subject_ref, since, arrival)
+        return self._note(subject_ref, since, arrival)
 
-    def thing_changed(self, kind: str, thing: str, since: int, arrival: Arrival | None = None) -> None:
-        """Note that answers about a thing of the registry may differ from an instant on, and by which record."""
+    def thing_changed(self, kind: str, thing: str, since: int, arrival: Arrival | None = None) -> bool:
+        """The same of a thing of the registry."""
         self._things[kind, thing] = min(since, self._things.get((kind, thing), NEVER))
-        self._note((kind, thing), since, arrival)
+        return self._note((kind, thing), since, arrival)
 
-    def _note(self, about: object, since: int, arrival: Arrival | None) -> None:
-        self._deferred += self.memory.forgot and -NEVER < since < self.memory.since
+    def _note(self, about: object, since: int, arrival: Arrival | None) -> bool:
         if arrival is not None:
             self._arrivals[about].append(arrival)
+        return since > -NEVER and self.memory.forgets(since)
 
     def enter(
         self, frame: pl.DataFrame, *, due: int, heard: int, first_offset: int = 0, cause: Cause = "judged"
@@ -110,7 +114,7 @@ class Chamber:
         opinion = Opinion()
         self._roles.hear(heard)
         admission = self.memory.admit(frame, first_offset, due)
-        opinion.duplicates = admission.duplicates
+        opinion.duplicates, opinion.deferred = admission.duplicates, admission.deferred
         self._revised |= {key for key in admission.replaced if key in self.told}
         for key, version, row in admission.in_conflict:
             self._say(Judgement(key, row, None, version, in_conflict=True), Reason("event"), opinion)
@@ -185,11 +189,6 @@ class Chamber:
     def size_bytes(self) -> int:
         """Bytes that the memory takes, with what was told."""
         return self.memory.size_bytes + self.told.size_bytes
-
-    def take_deferred(self) -> int:
-        """How many records reached back beyond the memory since this was asked."""
-        found, self._deferred = self._deferred, 0
-        return found
 
     def _release(self, heard: int, opinion: Opinion) -> None:
         holding = [part for part in self.memory.parts if part.held]

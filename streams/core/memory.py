@@ -142,6 +142,8 @@ class Admission:
 
     part: Part
     duplicates: int = 0
+    deferred: int = 0
+    """Corrected events of which no version is remembered, of a time that is forgotten."""
     replaced: set[EventKey] = field(default_factory=set)
     """Events of which a lower version was remembered."""
     gone: list[tuple[Part, int]] = field(default_factory=list)
@@ -180,12 +182,19 @@ class Memory:
         if len(distinct) < len(found) or not self._seen.isdisjoint(distinct):
             frame = self._compare(frame, found, admission)
         self._seen |= distinct
+        admission.deferred = self._deferred(frame, admission.replaced)
         admission.part = part = Part(frame, due)
         if frame.height:
             self.parts.append(part)
             self.size_bytes += part.size_bytes
             self.newest = max(self.newest, part.recorded_until)
         return admission
+
+    def _deferred(self, frame: pl.DataFrame, replaced: Collection[EventKey]) -> int:
+        if not self.forgot or frame["event_version"].max() in (None, 1):
+            return 0
+        old = (pl.col("event_version") > 1) & (pl.col("occurred_at").dt.epoch("us") < self.since)
+        return sum(EventKey(*row) not in replaced for row in frame.filter(old).select(KEY).iter_rows())
 
     def _compare(self, frame: pl.DataFrame, found: list[int], admission: Admission) -> pl.DataFrame:
         """The frame without rows that are not new; what they replace is gone."""
@@ -257,6 +266,10 @@ class Memory:
             _go(known)
         return True, known
 
+    def miss(self) -> None:
+        """Note that the log has older cases than the memory was given."""
+        self.forgot = True
+
     # -- what is asked ------------------------------------------------------------------------------------------------
 
     @property
@@ -268,6 +281,10 @@ class Memory:
     def since(self) -> int:
         """The instant (microseconds) from which every event that was recorded is remembered."""
         return min((part.recorded_from for part in self.parts), default=self.newest)
+
+    def forgets(self, instant: int) -> bool:
+        """Whether cases of an instant (microseconds) may have been there that are remembered no more."""
+        return self.forgot and instant < self.since
 
     def about(self, refs: Collection[str]) -> Iterator[Placed]:
         """The cases about some persons."""
@@ -307,7 +324,7 @@ class Memory:
         lost: list[EventKey] = []
         while self.parts and not self.parts[0].held and self._too_old(self.parts[0]):
             part = self.parts.pop(0)
-            self.forgot = True
+            self.miss()
             self.size_bytes -= part.size_bytes
             self._seen.difference_update(part.events.to_list())
             lost.extend(part.keys())

@@ -202,8 +202,9 @@ class Persons:
         return arrival
 
     def _tell(self, partition: int, subject_ref: str, since: int, arrival: Arrival | None) -> None:
-        for chamber in self._chambers.get(partition, ()):
-            chamber.person_changed(subject_ref, since, arrival)
+        chambers = self._chambers.get(partition, ())
+        beyond = [chamber.person_changed(subject_ref, since, arrival) for chamber in chambers]
+        self._recorder.deferred(any(beyond))
 
 
 def _pieces(told: Told) -> Iterator[Told]:

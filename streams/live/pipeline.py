@@ -233,8 +233,10 @@ class Pipeline:
                 batch = await asyncio.to_thread(open_batch, run, topic, plan)
                 opinion = await self._thread.run(judge, share.chamber, batch, -NEVER, heard, "reconciled")
                 opinion.verdicts.clear()  # they were counted when they were first given
-                opinion.duplicates = 0
+                opinion.duplicates = opinion.deferred = 0
                 await self._tell(share, opinion)
+        if share.anew.first > 0:
+            await self._thread.run(share.chamber.memory.miss)
 
     async def _through(self, share: Share, run: Run) -> None:
         """Take one run to acknowledged output, but for what is held."""
@@ -328,6 +330,7 @@ class Pipeline:
             recorder.since_recorded(now - verdicts.cases["recorded_at"] / 1e6)
             self._hear(verdicts.cases)
         recorder.duplicates(opinion.duplicates)
+        recorder.deferred(opinion.deferred)
         recorder.repeats(opinion.repeats)
         for kind, count in opinion.in_conflict.items():
             for rule in self._plan.rulebook.of_kind(kind):
@@ -350,8 +353,6 @@ class Pipeline:
             cases=sum(each.memory.cases for each in chambers), size_bytes=sum(each.size_bytes for each in chambers)
         )
         recorder.blind_spots(Counter(spot.rule_id for spot, _ in self._blind_spots))
-        for each in chambers:
-            recorder.deferred(each.take_deferred())
 
     def _hear(self, cases: pl.DataFrame) -> None:
         """Remember when the broker took the last event of each device."""

@@ -291,8 +291,8 @@ class LiveViews:
             self._tell_all(kind, thing, since, self._persons.arrived(arrival))
 
     def _tell_all(self, kind: str, thing: str, since: int, arrival: Arrival | None) -> None:
-        for chamber in self._persons.chambers():
-            chamber.thing_changed(kind, thing, since, arrival)
+        beyond = [chamber.thing_changed(kind, thing, since, arrival) for chamber in self._persons.chambers()]
+        self._recorder.deferred(any(beyond))
 
     def _apply_subjects(
         self, reader: SubjectReader, _topic: str, _partition: int, records: Sequence[LogRecord]

@@ -218,11 +218,27 @@ def test_beyond_the_memory_nothing_is_corrected_and_that_is_counted() -> None:
     court.tell([at(5, a_match(event_id="event-2", occurred_at=text_at(5)))])
     chamber = court.chambers[0]
     assert chamber.memory.cases == 1, "what is older than the span is let go"
+    assert chamber.person_changed(PEOPLE[0], tick(1)), "cases of that time may be forgotten"
+    assert chamber.thing_changed("device", "gate-1", tick(1))
+    assert not chamber.person_changed(PEOPLE[0], tick(5))
     court.tell([at(4, consent())])
     court.look()
-    assert chamber.take_deferred() == 1
-    assert chamber.take_deferred() == 0
     assert [each.event_id for each in court.folded.said if each.status == "retracted"] == ["event-2"]
+
+
+def test_a_corrected_event_whose_first_version_is_forgotten_is_counted_and_one_that_is_remembered_is_not() -> None:
+    court = a_court(NO_CONSENT, without_consent(), span=10 * SECOND)
+    chamber = court.chambers[0]
+
+    def deferred(*events: Any) -> int:
+        return chamber.enter(frame([at(6, each) for each in events]), due=-NEVER, heard=-NEVER).deferred
+
+    court.tell([at(0, a_match())])
+    assert deferred(a_match(event_version=2)) == 0, "nothing is forgotten yet"
+    court.tell([at(5, a_match(event_id="event-2", occurred_at=text_at(5)))])
+    recent = a_match(event_id="event-2", event_version=2, occurred_at=text_at(0))
+    assert deferred(recent, a_match(event_id="event-3", event_version=2, occurred_at=text_at(5))) == 0
+    assert deferred(a_match(event_version=3), a_match(event_id="event-4", event_version=2)) == 2
 
 
 def test_the_memory_is_bounded_in_bytes_too() -> None:

@@ -81,3 +81,27 @@ def test_a_worker_that_died_takes_no_correction_with_it(estate: SmallEstate) -> 
     undone = expected(others, [event]).keys() - expected(records(), [event]).keys()
     after = {each.violation_id: each.status for each in told(estate)}
     assert {after[each] for each in undone} == {"contested"}
+
+
+def test_what_reaches_back_beyond_the_memory_is_counted_once_also_after_a_takeover(estate: SmallEstate) -> None:
+    others, consent = apart(records(), "consent_given")
+    estate.send(*others)
+    for number in range(2):
+        estate.send(a_match(event_id=f"event-{number}"))
+    first = estate.worker(memory_seconds="0")
+    first.ready()
+    first.until(lambda: total(first.metrics(), "consentinel_events_total") == 2, "both are judged")
+    assert first.stop() == 0
+    second = estate.worker(memory_seconds="0")
+    second.ready()
+
+    def deferred() -> float:
+        return total(second.metrics(), "consentinel_deferred_total")
+
+    estate.send(consent)
+    second.until(deferred, "a record about a person")
+    assert deferred() == 1
+    _, device = apart(others, "device")
+    estate.send(device.model_copy(update={"record_version": 2}))
+    second.until(lambda: deferred() > 1, "a record about a thing")
+    assert deferred() == 2
