@@ -35,7 +35,7 @@ from streams.core.role_book import Places, RoleBook
 from streams.core.rule import Rule
 from streams.core.rulebook import Rulebook
 from streams.core.told import EventKey, Judgement, Reason, Said, ToldBook
-from streams.core.violation import deciding_records, violations
+from streams.core.violation import at_boundary, deciding_records, violations
 
 AGAIN_ROWS = 20_000
 """Cases judged again in one go: a tenth of a second or two in which nothing else is judged."""
@@ -344,6 +344,7 @@ class Chamber:
                 found.get(index, {}),
                 {rule: Outcome(verdicts.outcomes[rule.column][index]) for rule in rules},
                 {rule: deciding_records(rule, row, self._views) for rule in rules},
+                [rule for rule in rules if at_boundary(rule, row, self._views)],
             )
             led = "event" if cause == "judged" and key in self._revised else cause
             self._say(now, Reason(led, self._touching(row) if cause == "record" else ()), opinion)

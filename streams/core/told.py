@@ -13,7 +13,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -71,6 +71,8 @@ class Judgement:
     """Of the rules that were told of, how they end now."""
     resting_on: Mapping[Rule, tuple[str, ...]] = field(default_factory=dict)
     """Of the same rules, the records in force now."""
+    at_boundary: Collection[Rule] = ()
+    """Those of them that ask for consent, where the event lies within the skew of the clocks of an edge of one now."""
     in_conflict: bool = False
     """Whether one version of the event has two contents, so that nothing can be said."""
 
@@ -153,7 +155,9 @@ class ToldBook:
         records = message.deciding_records if resting is None else resting
         corrected = now.version > message.event_version
         cause: Cause = "event" if corrected else "reconciled" if reason.cause == "judged" else reason.cause
-        changed = message.model_copy(update={"status": status, "excused_by": (), "deciding_records": records})
+        boundary = True if message.boundary or before.rule in now.at_boundary else None
+        change = {"status": status, "excused_by": (), "deciding_records": records, "boundary": boundary}
+        changed = message.model_copy(update=change)
         return _because(changed, Reason(cause, arrivals))
 
     def _put(self, key: EventKey, violation_id: str, told: Told) -> None:

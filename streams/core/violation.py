@@ -80,11 +80,11 @@ def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
         purpose_id=row["purpose_id"],
         subject_ref=row["subject_ref"],
         deciding_records=deciding_records(rule, row, views),
-        boundary=True if _at_boundary(rule, row, views) else None,
+        boundary=True if at_boundary(rule, row, views) else None,
     )
 
 
-def _at_boundary(rule: Rule, row: dict[str, Any], views: Views) -> bool:
+def at_boundary(rule: Rule, row: Mapping[str, Any], views: Views) -> bool:
     """Whether a rule asks for consent and the event lies within the skew of the clocks of an edge of one."""
     history = None if row["subject_ref"] is None else views.histories.history(row["subject_ref"])
     if history is None or not asks_for_consent(rule):

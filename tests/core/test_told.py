@@ -13,6 +13,7 @@ from settled_world import a_feed, a_match, a_settled_world, registry_record, sub
 from shuffled_log import Court, Logged, frame
 from streams.core import arrival
 from streams.core.arrival import Arrival, Arrivals
+from streams.core.case import SKEW
 from streams.core.instant import NEVER
 from streams.core.rulebook import load
 
@@ -115,3 +116,12 @@ def test_arrivals_that_are_forgotten_in_a_flood_are_not_taken_for_known(monkeypa
         known.note(Arrival(f"r{number}", "enrolment", "acme", 0, number))
     assert [each.record_id for each in known.of(["r10", "r30", "r20", "r40"])] == ["r20", "r40"]
     assert known.since == 31, "of what came up to then one at least is forgotten"
+
+
+@pytest.mark.parametrize(("beside", "mark"), [(0, True), (SKEW, True), (SKEW + 1, None)])
+def test_what_is_taken_back_by_a_consent_that_began_at_the_match_says_that_either_clock_may_be_wrong(
+    beside: int, mark: bool | None
+) -> None:
+    consent_before = subject_record("consent_given", valid_from=text_at(0, -beside))
+    court = after(without_consent(), [at(0, a_match())], [at(1, consent_before)])
+    assert [(each.status, each.boundary) for each in court.folded.said] == [("open", None), ("retracted", mark)]
