@@ -85,11 +85,16 @@ def _message(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
 
 
 def at_boundary(rule: Rule, row: Mapping[str, Any], views: Views) -> bool:
-    """Whether a rule asks for consent and the event lies within the skew of the clocks of an edge of one."""
+    """Whether a rule asks for consent and the event lies within the skew of the clocks of an edge of one.
+
+    An event that the broker took before it happened (`recorded_at`, microseconds) has measured more of the skew.
+    """
     history = None if row["subject_ref"] is None else views.histories.history(row["subject_ref"])
     if history is None or not asks_for_consent(rule):
         return False
-    return history.near_consent_edge(row["controller_id"], micros(row["occurred_at"]), views.skew)
+    instant, recorded_at = micros(row["occurred_at"]), row.get("recorded_at")
+    skew = views.skew if recorded_at is None else max(views.skew, instant - recorded_at)
+    return history.near_consent_edge(row["controller_id"], instant, skew)
 
 
 def asks_for_consent(rule: Rule) -> bool:

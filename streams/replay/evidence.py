@@ -29,7 +29,10 @@ BETWEEN = "\x00"
 """No identifier of the contracts holds it."""
 AROUND_MAX = 200_000
 """Rules and contexts of which the records are kept."""
-ASKED = ("controller_id", "subject_ref", "purpose_id", "occurred_at", "context", "case", "rule", "outcome")
+ASKED = (
+    *("controller_id", "subject_ref", "purpose_id", "occurred_at", "recorded_at"),
+    *("context", "case", "rule", "outcome"),
+)
 TEXTS = pl.List(pl.String())
 NOTHING = pl.lit([], dtype=TEXTS)
 
@@ -107,12 +110,15 @@ def _about_persons(held: pl.DataFrame, views: Views) -> tuple[Mapping[Source, pl
     """By source, for each row the ids of the records about its person, null where there are none; and which rows are
     within the clocks' skew of an edge of their person's consent.
     """
-    asked = held.select("subject_ref", "controller_id", "purpose_id", instant=pl.col("occurred_at").dt.epoch("us"))
+    instant = pl.col("occurred_at").dt.epoch("us")
+    # What the broker took before it happened has measured more of the skew; where nobody says when, nothing has.
+    skew = pl.max_horizontal(instant - pl.col("recorded_at").dt.epoch("us"), pl.lit(views.skew))
+    asked = held.select("subject_ref", "controller_id", "purpose_id", instant=instant, skew=skew)
     which, firsts = classes(asked)
     distinct = asked[firsts].with_row_index("event")
     persons = distinct["subject_ref"].drop_nulls().unique().to_list()
     told = distinct.join(_statements(persons, views.histories), on=["subject_ref", "controller_id"])
-    edges = [_near(edge, views) for edge in ("valid_from", "valid_until")]
+    edges = [(pl.col(edge) - pl.col("instant")).abs() <= pl.col("skew") for edge in ("valid_from", "valid_until")]
     near = told.filter(pl.col("kind").is_in([GIVEN, WITHDRAWN]) & pl.any_horizontal(edges))
     stood = told.filter(pl.col("valid_from") <= pl.col("instant"))
     found = {
@@ -124,11 +130,6 @@ def _about_persons(held: pl.DataFrame, views: Views) -> tuple[Mapping[Source, pl
     }
     records = {source: _by_event(rows, distinct.height).gather(which) for source, rows in found.items()}
     return records, distinct["event"].is_in(near["event"].unique().implode()).gather(which)
-
-
-def _near(edge: str, views: Views) -> pl.Expr:
-    instant = pl.col("instant")
-    return pl.col(edge).is_between(instant - views.skew, instant + views.skew)
 
 
 def _consents(stood: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from pace import examples
 from rule_texts import a_pack, a_rule
 from schemas.contract import Message
 from schemas.verdict import VIOLATION, Violation
-from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at, views_of
+from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at, tick, views_of
 from small_world import the_law
 from streams.core.case import SKEW, assemble
 from streams.core.facts import CaseKind
@@ -30,10 +30,11 @@ def book(*rules: str, **pack: Any) -> Rulebook:
     return load([("test.yaml", a_pack(*rules, **pack))])
 
 
-def found(law: Rulebook, *more: Message, **event: Any) -> list[Violation]:
-    """The messages about one match over the settled world and more records."""
+def found(law: Rulebook, *more: Message, recorded_at: int | None = None, **event: Any) -> list[Violation]:
+    """The messages about one match, which the broker took at some instant, over the settled world and more records."""
     views = views_of([*a_settled_world(), a_feed(), *more])
-    cases = assemble(frame_of([a_match(**event)]), CaseKind.MATCH, views, law.facts_of(CaseKind.MATCH))
+    frame = frame_of([a_match(**event)]).with_columns(recorded_at=pl.lit(recorded_at, pl.Int64))
+    cases = assemble(frame, CaseKind.MATCH, views, law.facts_of(CaseKind.MATCH))
     return [message for *_, message in violations(judge(cases, CaseKind.MATCH, law), views)]
 
 
@@ -223,6 +224,8 @@ def test_a_match_within_the_skew_of_a_consents_edge_is_marked_and_no_other() -> 
     gone = subject_record("consent_withdrawn", valid_from=text_at(2))
     marks = {beside: found(law, gone, occurred_at=text_at(2, beside))[0].boundary for beside in (0, SKEW, SKEW + 1)}
     assert marks == {0: True, SKEW: True, SKEW + 1: None}
+    ahead = found(law, gone, occurred_at=text_at(2, 9 * SKEW), recorded_at=tick(2))
+    assert ahead[0].boundary, "a clock that is so far ahead has measured more"
     (unasked,) = found(book(a_rule(condition="purpose_named")), gone, occurred_at=text_at(2))
     assert unasked.boundary is None, "a rule that asks no consent has no such edge"
 

@@ -87,9 +87,9 @@ def test_a_breach_at_the_edge_of_a_consent_is_marked_as_far_as_clocks_may_differ
     tmp_path: Path, kind: str, said: dict[str, str], near: bool | None
 ) -> None:
     record = subject_record(kind, record_id="edge", subject_ref=PEOPLE[1], **said)
-    folder = parquet(tmp_path / "in", [(SOME[1], 0)], record)
-    for skew, marked in ((1.0, near), (0.5, near), (0.4, None)):
-        found = answer(ParquetSource(str(folder)), tmp_path / f"{skew}", skew_seconds=skew)
+    took = {each: str(parquet(tmp_path / f"in{each}", [(SOME[1], each)], record)) for each in (0, -1)}
+    for skew, recorded, marked in ((1.0, 0, near), (0.5, 0, near), (0.4, 0, None), (0.4, -1, near)):
+        found = answer(ParquetSource(took[recorded]), tmp_path / f"{skew}{recorded}", skew_seconds=skew)
         told = found.verdicts.filter(pl.col("outcome") == "violation").select("rule_id", "boundary").collect()
         assert dict(told.iter_rows()) == {"test.always": None, "test.consent": marked}
 
