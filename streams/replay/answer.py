@@ -121,8 +121,8 @@ WITHDRAWALS: Mapping[str, pl.DataType] = {
     "last_match_at": INSTANT,
     "matches_after": pl.Int64(),
 }
-"""One row a withdrawal within the range or before it: the last match event of that person by that controller, for a
-purpose that was withdrawn, after it and within the range; null and 0 where there was none."""
+"""One row a withdrawal within the range or before it: the matches after it and within the range, as the metric counts
+them (`streams.core.withdrawal`), each for the latest withdrawal before it, and the last; 0 and null where is none."""
 
 TABLES: Mapping[str, Mapping[str, pl.DataType]] = {
     "tallies": TALLIES,

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from schemas.registry import SiteRecord
-from streams.core.case import Views
+from streams.core.case import Views, assemble
 from streams.core.entry import PARTS, WHY, entered, happenings
 from streams.core.facts import FACTS, CaseKind, Unknown
 from streams.core.instant import SECOND
@@ -118,6 +118,7 @@ class Judged(NamedTuple):
     likeness: Likeness
     verdicts: Verdicts
     around: pl.DataFrame
+    withdrawn: pl.DataFrame
 
 
 def judged(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> Judged:
@@ -127,12 +128,13 @@ def judged(frame: pl.DataFrame, kind: CaseKind, bench: Bench) -> Judged:
     """
     likeness = alike(frame.drop("conflicting"), kind, bench.views, bench.profiles, bench.rulebook)
     verdicts = judge(likeness.cases, kind, bench.rulebook)
-    return Judged(frame, kind, likeness, verdicts, _around(frame, likeness))
+    withdrawn = _withdrawn(frame, bench) if kind is CaseKind.MATCH else pl.DataFrame(schema=WITHDRAWN)
+    return Judged(frame, kind, likeness, verdicts, _around(frame, likeness), withdrawn)
 
 
 def tables_of(said: Judged, bench: Bench) -> dict[str, pl.DataFrame]:
     """The tables of what was said."""
-    frame, kind, verdicts = said.frame, said.kind, said.verdicts
+    frame, verdicts = said.frame, said.verdicts
     counted = _counted(frame, said.around)
     return {
         "verdicts": _verdicts(said, _said(verdicts, conflicts=frame["conflicting"].any()), bench),
@@ -141,7 +143,7 @@ def tables_of(said: Judged, bench: Bench) -> dict[str, pl.DataFrame]:
         "entries": _entries(said, bench),
         "spots": _spots(counted, verdicts),
         "told": _told(counted, verdicts),
-        "withdrawn": _withdrawn(frame, bench.withdrawals) if kind is CaseKind.MATCH else pl.DataFrame(schema=WITHDRAWN),
+        "withdrawn": said.withdrawn,
     }
 
 
@@ -336,19 +338,30 @@ def _told(counted: pl.DataFrame, verdicts: Verdicts) -> pl.DataFrame:
     return summed_up("told", [pl.DataFrame(schema=TOLD) if long is None else long.filter("told").select(*TOLD)])
 
 
-def _withdrawn(frame: pl.DataFrame, withdrawals: pl.DataFrame) -> pl.DataFrame:
-    """Of each withdrawal how many matches of the person came after it, and the last."""
-    matches = frame.select("subject_ref", "controller_id", "purpose_id", "occurred_at", "comparison_decision")
-    held = matches.join(withdrawals, on=["subject_ref", "controller_id"], how="inner")
-    after = held.filter(
-        (pl.col("occurred_at") >= pl.col("withdrawn_at"))
-        & (pl.col("comparison_decision") == "match")
-        & ((pl.col("purposes").list.len() == 0) | pl.col("purposes").list.contains(pl.col("purpose_id")))
+def _withdrawn(frame: pl.DataFrame, bench: Bench) -> pl.DataFrame:
+    """Of each withdrawal the matches after it that `streams.core.withdrawal` counts: how many, and the last."""
+    rows = frame.drop("conflicting").with_row_index("match")
+    rows = rows.filter(
+        (pl.col("comparison_decision") == "match")
+        & pl.col("subject_ref").is_in(bench.withdrawals["subject_ref"].unique().implode())
     )
-    found = after.group_by("number").agg(
-        matches_after=pl.len().cast(pl.Int64), last_match_at=pl.col("occurred_at").max()
+    if rows.is_empty():
+        return pl.DataFrame(schema=WITHDRAWN)
+    # Of the few rows of these persons the fact itself is asked, whether or not a rule asks it.
+    cases = assemble(rows, CaseKind.MATCH, bench.views, WITHDRAWAL_FACTS).filter("consent_withdrawn")
+    named = pl.col("purposes").list.contains(pl.col("purpose_id"))
+    found = (
+        cases.select("match", "subject_ref", "controller_id", "purpose_id", "occurred_at")
+        .join(bench.withdrawals, on=["subject_ref", "controller_id"])
+        .filter(pl.col("occurred_at") >= pl.col("withdrawn_at"), (pl.col("purposes").list.len() == 0) | named)
+        .filter(pl.col("withdrawn_at") == pl.col("withdrawn_at").max().over("match"))
+        .group_by("number")
+        .agg(matches_after=pl.len().cast(pl.Int64), last_match_at=pl.col("occurred_at").max())
     )
     return found.select(*WITHDRAWN).sort("number")
+
+
+WITHDRAWAL_FACTS = frozenset({"consent_withdrawn"})
 
 
 # -- entries ----------------------------------------------------------------------------------------------------------
