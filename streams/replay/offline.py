@@ -93,12 +93,11 @@ class Offline:
 
     def settle(self, until: int | None = None) -> Iterator[dict[str, Any]]:
         """Look at deadlines and windows up to an instant; yields breaches and what is undetermined, by rule and id."""
-        found = self.docket.settle(self.latest if until is None else until)
-        breached = [each for each in found if each.status is Status.BREACHED]
-        for standing in sorted([*breached, *self.docket.undetermined()], key=lambda each: (each.rule.id, each.id)):
-            word = Outcome.VIOLATION.word if standing.status is Status.BREACHED else Outcome.UNDETERMINED.word
-            self.outcomes[standing.rule.id, word] += 1
-            yield pending(standing, word)
+        found = said_of(self.docket, self.latest if until is None else until)
+        for standing in sorted(found.values(), key=lambda each: (each.rule.id, each.id)):
+            if (word := WORD.get(standing.status)) is not None:
+                self.outcomes[standing.rule.id, word] += 1
+                yield pending(standing, word)
 
     def judge_files(self, events: Sequence[Path]) -> Iterator[dict[str, Any]]:
         """Judge match events and encounters; yields what is not clear, a verdict at a time, in the order of lines."""
@@ -211,6 +210,18 @@ def _verdict(verdicts: Verdicts, rule: Rule, outcome: Outcome, row: dict[str, An
     if outcome is Outcome.UNDETERMINED:
         return said | {"reason": verdicts.reason(rule, row)}
     return said | {"deciding_records": list(deciding_records(rule, row, views))}
+
+
+WORD = {Status.BREACHED: Outcome.VIOLATION.word, Status.UNDETERMINED: Outcome.UNDETERMINED.word}
+"""What is said of a deadline or a window; of one that is open, fulfilled or void nothing is."""
+
+
+def said_of(docket: Docket, until: int) -> dict[str, Standing]:
+    """What changed by id, and what is undetermined, up to an instant: looked at until one look brings no other."""
+    found = {each.id: each for each in docket.settle(until)}
+    while docket.busy:
+        found |= {each.id: each for each in docket.settle(until)}
+    return found | {each.id: each for each in docket.undetermined()}
 
 
 def pending(standing: Standing, word: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from streams.core.violation import violation_of
 from streams.core.window import Window
 from streams.replay.answer import TALLIES, VERDICTS
 from streams.replay.judgement import ENTRIES, Bench, happenings_of
+from streams.replay.offline import WORD, said_of
 from streams.replay.question import Question
 
 
@@ -39,10 +40,7 @@ def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -
     for until, table in _months(whole, after - 1):
         for duty, case in happenings_of(table):
             docket.enter(duty, case)
-        latest |= {each.id: each for each in docket.settle(until)}
-        while docket.busy:
-            latest |= {each.id: each for each in docket.settle(until)}
-        latest |= {each.id: each for each in docket.undetermined()}
+        latest |= said_of(docket, until)
     rows = [_row(each, WORD[each.status]) for each in latest.values() if each.status in WORD]
     start = moment_of(first)
     held = [row for row in rows if row["occurred_at"] is None or row["occurred_at"] >= start or _reaches(row, start)]
@@ -54,7 +52,6 @@ def _persons(entries: pl.DataFrame) -> list[str]:
     return entries["subject_ref"].drop_nulls().unique().to_list()
 
 
-WORD = {Status.BREACHED: Outcome.VIOLATION.word, Status.UNDETERMINED: Outcome.UNDETERMINED.word}
 STEP = 30 * 86_400 * SECOND
 """The docket is looked at as often, as live: it forgets a case long after it was looked at, and not before."""
 

@@ -13,7 +13,8 @@ from rule_texts import a_pack, a_rule
 from schemas.contract import Message
 from schemas.encounter import ENCOUNTER
 from schemas.registry import RegistryRecord
-from settled_world import PEOPLE, a_feed, a_match, a_settled_world, text_at
+from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at, tick
+from streams.core.instant import SECOND
 from streams.core.rulebook import Rulebook, load
 from streams.errors import InputError
 from streams.replay import offline
@@ -191,3 +192,19 @@ def test_a_file_that_cannot_be_read_is_an_input_error_that_names_it(tmp_path: Pa
     ):
         with pytest.raises(InputError, match=str(path)):
             read()
+
+
+def test_what_one_look_brings_to_light_is_looked_at_too(tmp_path: Path) -> None:
+    """Who is stored by whom is known once the persons were looked at; no registry record names the mall."""
+    window = {"days": 1, "key": "controller", "count": "stored_persons", "at_least": 2}
+    law = load([("t.yaml", a_pack(a_rule("test.many", kind="window", judges=None, condition=None, window=window)))])
+    stored = [
+        subject_record("enrolment", record_id=each, subject_ref=each, controller_id="mall", valid_from=text_at(0))
+        for each in PEOPLE[:2]
+    ]
+    judgement = Offline(law)
+    feed = a_feed(covers=["enrolment", "deletion"], complete_until=text_at(20_000))
+    judgement.read_records([written(tmp_path / "s.ndjson", *stored)], [written(tmp_path / "r.ndjson", feed)])
+    (found,) = judgement.settle(tick(1) + 86_400 * SECOND)
+    assert (found["rule_id"], found["controller_id"], found["verdict"]) == ("test.many", "mall", "violation")
+    assert judgement.outcomes["test.many", "violation"] == 1
