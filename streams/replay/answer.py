@@ -10,14 +10,13 @@
 
 Rules:
 1. The same question about the same logs leaves the same bytes: no clock time, no speed, no host stands in an answer.
-2. A folder without `answer.json` is no answer: it is written last, and names the digest of every other file.
+2. A folder without `answer.json` is no answer: it comes last, and names the digest of every other file.
 3. Persons stand in `verdicts` alone, by their random token, and nowhere else.
 4. `verdict_digest` is made of the verdicts alone: two answers with one digest say the same of every case.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -31,6 +30,7 @@ from schemas.contract import Digest, UtcTime
 from schemas.vocabulary import Level
 from streams.errors import InputError, Place
 from streams.replay.verdict_digest import in_order, verdict_digest
+from streams.replay.whole_file import digest_of, to_disk, write_whole
 
 FORMAT: Literal[2] = 2
 """Raised when a reader of the old format would misread the new one."""
@@ -295,10 +295,16 @@ def write_table(table: pl.DataFrame, file: Path) -> None:
     partial.replace(file)
 
 
-def finish(folder: Path, manifest: Mapping[str, object]) -> Answer:
-    """Write `answer.json` over the tables that are there; `manifest` has all but what follows from the files."""
+def finish(folder: Path, manifest: Mapping[str, object], into: Path | None = None) -> Answer:
+    """Write `answer.json` over the tables that are there, once they are on the disk.
+
+    `manifest` has all but what follows from the files. It may be written `into` another folder, until nothing else is
+    left to do.
+    """
     parts = sorted((folder / VERDICT_FOLDER).glob("*.parquet"))
     files = [*(folder / f"{name}.parquet" for name in TABLES), *parts]
+    for each in (*files, *{file.parent for file in files}):
+        to_disk(each)
     lines, digest = verdict_digest(parts)
     found = Manifest.model_validate(
         {
@@ -308,13 +314,5 @@ def finish(folder: Path, manifest: Mapping[str, object]) -> Answer:
             "files": {str(file.relative_to(folder)): digest_of(file) for file in sorted(files)},
         }
     )
-    partial = folder / f"{ANSWER}.partial"
-    partial.write_text(found.to_json(), "utf-8")
-    partial.replace(folder / ANSWER)
+    write_whole((into or folder) / ANSWER, found.to_json().encode())
     return Answer(folder, found)
-
-
-def digest_of(file: Path) -> str:
-    """SHA-256 of a file; 64 hexadecimal digits."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

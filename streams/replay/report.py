@@ -22,11 +22,12 @@ from markupsafe import Markup
 from schemas.verdict import Violation
 from streams.errors import InputError, Place
 from streams.replay import chart
-from streams.replay.answer import Answer, digest_of
+from streams.replay.answer import Answer
 from streams.replay.comparison import BY, Comparison, Difference
 from streams.replay.comparison_page import TITLES
 from streams.replay.report_table import NOWHERE, Findings, Line, findings, folded, tree, withdrawals
 from streams.replay.suppression import CELL_SIZE, Shown, total
+from streams.replay.whole_file import digest_of
 
 TEMPLATE = "report.html.j2"
 NARROW_SPACE = "\u202f"

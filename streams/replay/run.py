@@ -4,7 +4,7 @@ Rules:
 1. A replay reads logs and writes one folder. It touches no topic, no metric and no pager.
 2. All records are read before the first event is judged; events are streamed, so the memory does not grow with them.
 3. A finished piece is on the disk, whole. A run that was killed goes on after it, and its answer is that of an unkilled
-   one, byte for byte.
+   one, byte for byte. Pieces tell of persons: the answer comes to its place when they are gone.
 4. Repeats that lie in different pieces are found at the end, by hashes that are kept beside the pieces and confirmed by
    what the records say; the pieces that hold one that does not count are judged again without it.
 5. Deadlines and windows are looked at last, as of the end of the range.
@@ -38,6 +38,7 @@ from streams.replay.answer import (
     WITHDRAWALS,
     Answer,
     finish,
+    read_answer,
     write_table,
     write_verdicts,
 )
@@ -52,6 +53,7 @@ from streams.replay.source import PIECE_ROWS, Events, LogSource, Piece, in_turn,
 from streams.replay.standing import settled
 from streams.replay.telling import told_packs
 from streams.replay.watch import watched
+from streams.replay.whole_file import put_folder_in_place, put_in_place, write_whole
 
 WORK = "work"
 PLACES = ("partition", "offset")
@@ -82,9 +84,7 @@ class Replay:
                 raise ConfigurationError(f"the interrupted replay in {self.folder} was asked something else")
             return
         self._work.mkdir(parents=True, exist_ok=True)
-        partial = self._work / "question.partial"
-        partial.write_text(asked, "utf-8")
-        partial.replace(file)
+        write_whole(file, asked.encode())
 
     def _asked(self) -> str:
         """What two runs must have in common to be one replay: also how the source is cut, or rows would count twice."""
@@ -98,6 +98,15 @@ class Replay:
 
     def run(self, progress: Progress = lambda _: None) -> Answer:
         """Judge what is not judged yet, and write the answer."""
+        if not (self._work / ANSWER).exists():
+            self._judge_all(progress)
+        for each in [each for each in self._work.iterdir() if each.is_dir()]:
+            shutil.rmtree(each)
+        put_in_place(self._work / ANSWER, self.folder / ANSWER)
+        shutil.rmtree(self._work)
+        return read_answer(self.folder, verify=False)
+
+    def _judge_all(self, progress: Progress) -> None:
         records = read_records(self.source, self.question)
         bench = Bench(self.question.rulebook, records.views, withdrawals_before(records, self.question.span[1]))
         names: list[str] = []
@@ -105,9 +114,7 @@ class Replay:
         for rows in in_turn((piece.rows, self._judge(piece, bench, pl.DataFrame())) for piece in pieces):
             progress(rows)
         self._settle_repeats(names, bench)
-        answer = self._finish(names, bench, records)
-        shutil.rmtree(self._work)
-        return answer
+        self._finish(names, bench, records)
 
     def _left(self, names: list[str], progress: Progress) -> Iterator[Piece]:
         """The pieces that are not judged yet; `names` becomes the names of all."""
@@ -216,7 +223,7 @@ class Replay:
         if place.exists():
             place.replace(replaced)
         place.parent.mkdir(exist_ok=True)
-        partial.replace(place)
+        put_folder_in_place(partial, place)
         shutil.rmtree(replaced, ignore_errors=True)
 
     # -- repeats across pieces ----------------------------------------------------------------------------------------
@@ -252,7 +259,7 @@ class Replay:
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
-    def _finish(self, names: list[str], bench: Bench, records: Records) -> Answer:
+    def _finish(self, names: list[str], bench: Bench, records: Records) -> None:
         verdicts = self.folder / VERDICT_FOLDER
         shutil.rmtree(verdicts, ignore_errors=True)
         verdicts.mkdir()
@@ -273,7 +280,7 @@ class Replay:
         write_table(self._blind_spots(names), self.folder / "blind_spots.parquet")
         write_table(self._withdrawn(names, bench.withdrawals), self.folder / "withdrawals.parquet")
         assert set(TABLES) == {"tallies", "coverage", "watch", "blind_spots", "withdrawals"}, "every table is written"
-        return finish(self.folder, self._manifest(self._counts(names, records)))
+        finish(self.folder, self._manifest(self._counts(names, records)), self._work)
 
     def _read(self, name: str, table: str) -> pl.DataFrame:
         return pl.read_parquet(self._place(name) / f"{table}.parquet")
