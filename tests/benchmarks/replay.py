@@ -13,7 +13,8 @@ Rules:
    does (`parquet_per_second`, `ndjson_per_second`, `sixty_per_second`); and how many persons' duties were settled a
    second, once, at the end (`persons_settled_per_second`). `whole_per_second` divides the events by all that a replay
    takes but the reading of records.
-2. The plain loop is the interpreter, one event after the other, on a sample of the same events by the same packs.
+2. The plain loop (`plain_loop`) reads, looks up and judges one event after the other, on a sample of the same events by
+   the same packs.
 3. DuckDB judges sixty rules over a fourth of the same Parquet, with as-of joins for consent, purpose, device and
    authority: what it joins lies on the disk, and of twenty million events that was more than sixty GB. Ours judges the
    same fourth by the same sixty, both must find the same number of violations, and `ratio_to_duckdb` is of these two;
@@ -116,10 +117,9 @@ def apart(*arguments: str) -> dict[str, float]:
 
 
 def interpreter(parquet: Path, count: int) -> dict[str, float]:
-    """Events a second of a plain loop: the facts of one event at a time, each rule by the interpreter."""
-    from streams.core.case import assemble
-    from streams.core.facts import CaseKind
-    from streams.core.judge import judge_row
+    """Events a second of the plain loop (`plain_loop`), by all packs."""
+    from plain_loop import events_a_second
+
     from streams.packs import rulebook
     from streams.replay.parquet_source import ParquetSource
     from streams.replay.question import Question
@@ -129,13 +129,7 @@ def interpreter(parquet: Path, count: int) -> dict[str, float]:
     question = Question(START, START + timedelta(days=DAYS + 1), book, {})
     views = read_records(ParquetSource(str(parquet)), question).views
     frame = pl.scan_parquet(parquet / "matches" / "**" / "*.parquet").select(list(MATCH_COLUMNS)).head(count).collect()
-    rules, wanted = book.of_kind(CaseKind.MATCH), book.facts_of(CaseKind.MATCH)
-    cases = assemble(frame, CaseKind.MATCH, views, wanted)
-    begun = time.perf_counter()
-    for row in cases.iter_rows(named=True):
-        for rule in rules:
-            judge_row(rule, row)
-    return {"per_second": frame.height / (time.perf_counter() - begun)}
+    return {"per_second": events_a_second(frame, views, book)}
 
 
 AS_OF = """
