@@ -211,7 +211,8 @@ class Hole(Part):
     topic: str
     partition: int
     first_offset: int
-    last_offset: int
+    last_offset: int | None
+    """Absent where nobody knows up to where the log goes."""
     reason: str
 
 

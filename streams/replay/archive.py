@@ -17,6 +17,7 @@ import fcntl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 from os import fsync
 from pathlib import Path
@@ -34,6 +35,8 @@ from streams.replay.manifest import (
     Expired,
     Manifest,
     Part,
+    Span,
+    Stretch,
     Table,
     Wanted,
     digest_of,
@@ -136,11 +139,11 @@ class Archive:
         self._replace(parts=tuple(kept))
         return len(torn)
 
-    def want(self, ranges: Iterable[Range]) -> dict[TopicName, list[tuple[int, int, int]]]:
+    def want(self, ranges: Iterable[Range], span: Span | None = None) -> dict[TopicName, list[tuple[int, int, int]]]:
         """Note what is asked for, together with what was asked before; what of it is to be fetched, by topic.
 
-        The ranges to fetch are partition, first and next offset. Raises LogError where a log is shorter than what is
-        held of it.
+        The ranges to fetch are partition, first and next offset; `span` is that of the replay for which all is fetched.
+        Raises LogError where a log is shorter than what is held of it.
         """
         wanted = {(each.topic, each.partition): each for each in self.manifest.wanted}
         expired = list(self.manifest.expired)
@@ -151,11 +154,8 @@ class Archive:
             if before is not None and before.next_offset > each.log_end:
                 message = f"the log ends at {each.log_end}, and offsets up to {before.next_offset} are archived"
                 raise LogError(message, place=Place(f"{each.topic}/{each.partition}"))
-            if each.first == each.after:
-                continue
-            first = each.first if before is None else min(each.first, before.first_offset)
-            after = each.after if before is None else max(each.after, before.next_offset)
-            wanted[place] = Wanted(topic=each.topic, partition=each.partition, first_offset=first, next_offset=after)
+            wanted[place] = whole = _together(each, before)
+            first, after = whole.first_offset, whole.next_offset
             for left, right in missing(first, after, self._held(*place)):
                 begin = min(max(left, each.log_begin), right)
                 if left < begin:
@@ -163,8 +163,21 @@ class Archive:
                     expired.append(lost)
                 if begin < right:
                     fetch.setdefault(each.topic, []).append((each.partition, begin, right))
-        self._replace(wanted=tuple(sorted(wanted.values(), key=_order)), expired=_merged(expired))
+        self._replace(wanted=tuple(sorted(wanted.values(), key=_order)), expired=_merged(expired), span=span)
         return fetch
+
+    def reach(self, ranges: Iterable[Range]) -> None:
+        """Note which logs are held to the ends that all had at once: up to the last instant recorded in any of them."""
+        ends = {(each.topic, each.partition): each.log_end for each in ranges}
+        topics = {topic for topic, _ in ends}
+        last = [part.recorded_until for part in self.manifest.parts if part.topic in topics and part.recorded_until]
+        if last and self.manifest.span is None:
+            self._replace(
+                wanted=tuple(
+                    _until(each, max(last)) if ends.get((each.topic, each.partition)) == each.next_offset else each
+                    for each in self.manifest.wanted
+                )
+            )
 
     def _held(self, topic: TopicName, partition: int) -> list[Part]:
         return [part for part in self.manifest.of(topic) if part.partition == partition]
@@ -214,7 +227,36 @@ class Archive:
         write_manifest(self.folder, self.manifest)
 
 
-def _order(each: Wanted | Part) -> tuple[str, int, int]:
+def _together(asked: Range, before: Wanted | None) -> Wanted:
+    """What is asked for of a partition and what was asked for before, with what lies between."""
+    now = Wanted(
+        topic=asked.topic,
+        partition=asked.partition,
+        first_offset=asked.first,
+        next_offset=asked.after,
+        since=asked.since,
+        until=asked.until,
+    )
+    if before is None or (before.first_offset == before.next_offset != asked.first):
+        return now
+    if asked.first == asked.after != before.next_offset:
+        return before
+    begins = [each for each in (now.since, before.since) if each is not None]
+    whole = before.model_copy(
+        update={
+            "first_offset": min(now.first_offset, before.first_offset),
+            "next_offset": max(now.next_offset, before.next_offset),
+            "since": min(begins, default=None),
+        }
+    )
+    return whole if now.until is None else _until(whole, now.until)
+
+
+def _until(held: Wanted, moment: datetime) -> Wanted:
+    return held.model_copy(update={"until": moment if held.until is None else max(held.until, moment)})
+
+
+def _order(each: Stretch | Part) -> tuple[str, int, int]:
     return each.topic, each.partition, each.first_offset
 
 
@@ -252,15 +294,16 @@ def fill(
     ranges: Sequence[Range],
     new_reader: Callable[[TopicName, Mapping[int, int]], LogReader],
     bar: Bar = silent,
+    span: Span | None = None,
 ) -> int:
     """Fetch what of `ranges` is not in the archive; returns how many offsets that were.
 
     `new_reader` makes the reader of a whole log that starts at the offsets it is given, by partition; `bar` is told how
-    many offsets there are, and then how many are done. Raises DeliveryError where the broker has gone away; what came
-    before is kept.
+    many offsets there are, and then how many are done; `span` is that of the replay it is done for. Raises
+    DeliveryError where the broker has gone away; what came before is kept.
     """
     ends = {(each.topic, each.partition): each.log_end for each in ranges}
-    wanted = archive.want(ranges)
+    wanted = archive.want(ranges, span)
     whole = sum(after - first for gaps in wanted.values() for _, first, after in gaps)
     with bar(whole) as advance:
         try:
@@ -275,6 +318,7 @@ def fill(
                     asyncio.run(_read(archive, new_reader(topic, start), tails, advance))
         finally:
             archive.commit()
+    archive.reach(ranges)
     return whole
 
 

@@ -151,12 +151,14 @@ def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> L
         return NdjsonSource(folder)
     from streams.replay.parquet_source import ParquetSource
 
-    return ParquetSource(name, allow_holes=allow_holes, since=question.recorded_since)
+    return ParquetSource(name, question.need, allow_holes=allow_holes)
 
 
 def _told(answer: Answer) -> int:
     """Say what came out; the exit code."""
     import polars as pl
+
+    from streams.replay.manifest import offsets_text
 
     table = Table("rule", "standing", "violation", "excused", "undetermined", box=None)
     for column in table.columns[2:]:
@@ -171,8 +173,8 @@ def _told(answer: Answer) -> int:
     say(f"{counts.read} events read, {sum(counts.judged.values())} judged, {sum(counts.rejected.values())} rejected")
     say(f"{counts.duplicates} duplicates, {counts.superseded} superseded, {counts.not_yet_known} not yet known")
     for hole in manifest.holes:
-        place = f"{hole.topic}/{hole.partition}: offsets {hole.first_offset} to {hole.last_offset}"
-        say(f"not replayable: {place}: {hole.reason}")
+        offsets = offsets_text(hole.first_offset, None if hole.last_offset is None else hole.last_offset + 1)
+        say(f"not replayable: {hole.topic}/{hole.partition}: {offsets}: {hole.reason}")
     say(f"verdicts {manifest.verdict_digest[:12]}, rulebook {manifest.rulebook_digest[:12]}, in {answer.folder}")
     standing = any(each[1] == "in_force" and each[2] == "violation" for each in found)
     return FINDINGS if standing else CLEAN

@@ -5,6 +5,8 @@ Rules:
 2. Records of law are asked for from their beginning, whatever the first instant: a month's events rest on all of them.
 3. A log that gives nothing for long is told, and not waited for for ever.
 4. The end that is not named is the last stable offset of this moment: what an open transaction hides is not there yet.
+5. The end of `registry` is asked first. Its heartbeats say up to when other records are complete: one that is written
+   while the ends are asked would vouch for a consent that came with it and is not fetched.
 """
 
 from __future__ import annotations
@@ -37,6 +39,10 @@ class Range(NamedTuple):
     after: int
     log_begin: int
     log_end: int
+    since: datetime | None = None
+    """What was recorded from then on; None where nobody named an instant."""
+    until: datetime | None = None
+    """What was recorded before it; None where nobody named an instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ def ranges_of(brokers: Collection[str], prefix: str, topics: Iterable[TopicName]
         there = consumer.topics()
         return [
             found
-            for topic in topics
+            for topic in sorted(topics, key=lambda each: each is not TopicName.REGISTRY)
             if f"{prefix}{topic}" in there
             for found in _ranges(consumer, f"{prefix}{topic}", topic, asked)
         ]
@@ -110,7 +116,8 @@ def _ranges(consumer: Any, name: str, topic: TopicName, asked: Asked) -> list[Ra
     found = []
     for tp in tps:
         first = 0 if topic in RECORDS else since[tp]
-        each = Range(topic, tp.partition, min(first, until[tp]), until[tp], begins[tp], ends[tp])
+        span = (min(first, until[tp]), until[tp])
+        each = Range(topic, tp.partition, *span, begins[tp], ends[tp], asked.since, asked.until)
         found.append(each if asked.offsets is None else _named(each, asked.offsets.get(topic, {})))
     return found
 
@@ -121,7 +128,7 @@ def _named(there: Range, offsets: Mapping[int, tuple[int, int]]) -> Range:
     if after > there.log_end:
         message = f"offsets up to {after} are asked for, and the log ends at {there.log_end}"
         raise ConfigurationError(message, place=Place(f"{there.topic}/{there.partition}"))
-    return there._replace(first=first, after=after)
+    return there._replace(first=first, after=after, since=None, until=None)
 
 
 def _at(consumer: Any, ends: Mapping[Any, int], moment: datetime) -> Mapping[Any, int]:

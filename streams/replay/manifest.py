@@ -3,7 +3,8 @@
 Rules:
 1. A part covers a half-open range of offsets of one partition, every offset of it: a row, a refusal, or one that the
    broker needed for itself. Parts of a partition never overlap, so an offset is in at most one.
-2. What was asked for and is in no sound part is a hole. A hole is told, never guessed over.
+2. What was asked for and is in no sound part is a hole. A hole is told, never guessed over. A partition of which
+   nothing was asked for stands here too, so that it is known to be there.
 3. A part is sound where its files are there and have the digest that is written here.
 4. No clock time of the archiving stands here: the same range of the same logs makes the same bytes.
 """
@@ -68,13 +69,31 @@ class Part(Stored):
         return tuple(table for table in (self.accepted, self.refused) if table is not None)
 
 
-class Wanted(Stored):
-    """The offsets `[first_offset, next_offset)` of a partition that the archive was told to hold."""
+class Stretch(Stored):
+    """The offsets `[first_offset, next_offset)` of a partition."""
 
     topic: BareTopic
     partition: Offset
     first_offset: Offset
     next_offset: Offset
+
+
+class Wanted(Stretch):
+    """What the archive was told to hold of a partition; where both offsets are one, there was nothing to hold."""
+
+    since: UtcTime | None = None
+    """What was recorded from then on is asked for, up to the end; absent where nobody named an instant."""
+    until: UtcTime | None = None
+    """What was recorded before it is asked for, from the beginning on; of a log that was asked for to its end, the last
+    instant that is recorded in any of the logs that were asked for with it."""
+
+
+class Span(Stored):
+    """The range of a replay for which all logs were fetched at once, as far as they went."""
+
+    since: UtcTime
+    """What was recorded from then on."""
+    until: UtcTime
 
 
 class Lack(StrEnum):
@@ -86,7 +105,7 @@ class Lack(StrEnum):
     DIGEST_DIFFERS = "digest_differs"
 
 
-class Expired(Wanted):
+class Expired(Stretch):
     """Offsets that the broker no longer held when they were asked for."""
 
 
@@ -96,11 +115,17 @@ class Hole(NamedTuple):
     topic: TopicName
     partition: int
     first_offset: int
-    next_offset: int
+    next_offset: int | None
+    """None where nobody knows up to where the log goes."""
     lack: Lack
 
     def __str__(self) -> str:
-        return f"{self.topic}/{self.partition}: offsets {self.first_offset} to {self.next_offset - 1}: {self.lack}"
+        return f"{self.topic}/{self.partition}: {offsets_text(self.first_offset, self.next_offset)}: {self.lack}"
+
+
+def offsets_text(first: int, after: int | None) -> str:
+    """The offsets `[first, after)` in words."""
+    return f"offset {first} and on" if after is None else f"offsets {first} to {after - 1}"
 
 
 class Manifest(Stored):
@@ -110,6 +135,8 @@ class Manifest(Stored):
     prefix: str
     """What stood before the names of the topics on the broker."""
     wanted: Annotated[tuple[Wanted, ...], Field(strict=False)] = ()
+    span: Span | None = None
+    """Absent of an archive that was made for no one replay."""
     expired: Annotated[tuple[Expired, ...], Field(strict=False)] = ()
     parts: Annotated[tuple[Part, ...], Field(strict=False)] = ()
 
@@ -249,18 +276,24 @@ def _lack(path: Path, table: Table) -> Lack | None:
     return None
 
 
-def sound(folder: Path, *, topics: Collection[TopicName] = tuple(TopicName), allow_holes: bool = False) -> Sound:
-    """Look through the archive of some logs before it is replayed: every digest, every offset.
+def sound(
+    manifest: Manifest,
+    broken: Collection[Hole],
+    place: Place,
+    *,
+    topics: Collection[TopicName] = tuple(TopicName),
+    lacking: Iterable[Hole] = (),
+    allow_holes: bool = False,
+) -> Sound:
+    """What may be read of the archive of some logs, whose parts that cannot be read are `broken`.
 
-    Raises InputError where a hole is in it, unless `allow_holes`; then the holes are in the answer, and what lies in
-    them must be called not replayable.
+    Raises InputError where a hole is in it, or where it is `lacking` what was never asked for, unless `allow_holes`;
+    then the holes are in the answer, and what lies in them must be called not replayable.
     """
-    manifest = read_manifest(folder)
     parts = [part for part in manifest.parts if part.topic in topics]
-    broken = list(unsound(folder, parts))
-    holes = manifest.holes(broken, topics)
+    holes = sorted([*manifest.holes(broken, topics), *lacking], key=lambda hole: hole[:3])
     if holes and not allow_holes:
-        raise InputError(_refusal(holes), place=Place(str(folder)))
+        raise InputError(_refusal(holes), place=place)
     torn = {(hole.topic, hole.partition, hole.first_offset) for hole in broken}
     whole = tuple(part for part in parts if (part.topic, part.partition, part.first_offset) not in torn)
     return Sound(manifest, whole, tuple(holes))

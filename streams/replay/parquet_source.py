@@ -1,17 +1,18 @@
 """Parquet as a source: an archive on disk or in an object store, or tables of the same layout without a manifest.
 
 Rules:
-1. With a manifest every offset is looked for and, on disk, every digest compared before anything is judged. Of an
-   object store the number of rows of each part is compared, since its digest would cost reading it twice.
+1. With a manifest every offset that the replay needs is looked for and, on disk, every digest compared before anything
+   is judged. Of an object store the number of rows of each part is compared, since its digest would cost reading it
+   twice.
 2. Without a manifest nobody can say what is missing; the answer then names no manifest.
 3. Of events only the columns that decide are read, unless repeats have to be told apart.
-4. An object store is named `s3://bucket/folder`; its endpoint and credentials come from the environment (`AWS_*`).
+4. An object store is named `s3://bucket/folder`; its endpoint and credentials come from the environment (`AWS_*`). What
+   lies there has a manifest, since a store does not tell what is not there from what it does not show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,8 @@ from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.errors import InputError, Place
 from streams.replay import manifest
 from streams.replay.answer import Hole, Source
-from streams.replay.manifest import MANIFEST, Part, Sound, manifest_of, sound
+from streams.replay.manifest import MANIFEST, Lack, Part, Sound, Table, manifest_of, read_manifest, sound, unsound
+from streams.replay.need import NEEDED, Need
 from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece
 
 EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
@@ -49,14 +51,14 @@ class ParquetSource:
 
     dated = True
 
-    def __init__(self, location: str, *, allow_holes: bool = False, since: datetime | None = None) -> None:
+    def __init__(self, location: str, need: Need | None = None, *, allow_holes: bool = False) -> None:
         """Look through the archive; raises InputError where it has a hole, unless told that it may.
 
-        Parts that were recorded before `since` hold no event of the range, and are not read.
+        Nothing is missed that nobody needs; parts of events that were recorded before what is needed are not read.
         """
         self._location = location.rstrip("/")
-        self._since = since
-        self._sound = _looked_through(self._location, allow_holes=allow_holes)
+        self._need = need
+        self._sound = _looked_through(self._location, need, allow_holes=allow_holes)
         self.holes = tuple(_hole(each) for each in self._sound.holes) if self._sound else ()
         self._stretches = list(self._of_manifest(self._sound) if self._sound else _of_folder(Path(location)))
         if not any(each.topic in EVENTS for each in self._stretches) and self._sound is None:
@@ -97,7 +99,8 @@ class ParquetSource:
 
     def _of_manifest(self, archive: Sound) -> Iterator[Stretch]:
         for part in sorted(archive.parts, key=_by_day):
-            if part.topic in EVENTS and self._since and part.recorded_until and part.recorded_until < self._since:
+            need, last = self._need, part.recorded_until
+            if part.topic in EVENTS and need is not None and last is not None and last < need.since:
                 continue
             for table, refused in ((part.accepted, False), (part.refused, True)):
                 if table is not None:
@@ -115,35 +118,48 @@ def _by_day(part: Part) -> tuple[object, ...]:
     )
 
 
-def _looked_through(location: str, *, allow_holes: bool) -> Sound | None:
+def _looked_through(location: str, need: Need | None, *, allow_holes: bool) -> Sound | None:
     """The archive that was looked through; None where there is no manifest."""
-    topics = (*EVENTS, *RECORDS)
-    if not location.startswith("s3://"):
-        if not (Path(location) / MANIFEST).exists():
-            return None
-        return sound(Path(location), topics=topics, allow_holes=allow_holes)
+    if location.startswith("s3://"):
+        held = _stored_manifest(location)
+        broken = list(_broken(location, [part for part in held.parts if part.topic in NEEDED]))
+    elif (Path(location) / MANIFEST).exists():
+        held = read_manifest(Path(location))
+        broken = list(unsound(Path(location), [part for part in held.parts if part.topic in NEEDED]))
+    else:
+        return None
+    lacking = [] if need is None else list(need.lacking(held))
+    return sound(held, broken, Place(location), topics=NEEDED, lacking=lacking, allow_holes=allow_holes)
+
+
+def _stored_manifest(location: str) -> manifest.Manifest:
     place = Place(f"{location}/{MANIFEST}")
     try:
-        lines = pl.scan_lines(f"{location}/{MANIFEST}").collect().to_series().to_list()
+        lines = pl.scan_lines(str(place)).collect().to_series().to_list()
     except (pl.exceptions.PolarsError, OSError):
         raise InputError("expected the manifest of an archive, and an object store that answers", place=place) from None
-    held = manifest_of("\n".join([*lines, ""]).encode(), place)
-    parts = tuple(part for part in held.parts if part.topic in topics)
-    for table in (table for part in parts for table in part.tables):
-        _compare(f"{location}/{table.path}", table.rows)
-    holes = held.holes((), topics)
-    if holes and not allow_holes:
-        raise InputError(f"expected an archive without holes, found {len(holes)}; see --allow-holes", place=place)
-    return Sound(held, parts, tuple(holes))
+    return manifest_of("\n".join([*lines, ""]).encode(), place)
 
 
-def _compare(path: str, rows: int) -> None:
+def _broken(location: str, parts: Sequence[Part]) -> Iterator[manifest.Hole]:
+    """The parts in an object store that are missing, or of another length than was written."""
+    for part in parts:
+        lacks = (_lack(f"{location}/{table.path}", table) for table in part.tables)
+        lack = next((each for each in lacks if each is not None), None)
+        if lack is not None:
+            yield manifest.Hole(part.topic, part.partition, part.first_offset, part.next_offset, lack)
+
+
+def _lack(path: str, table: Table) -> Lack | None:
     try:
         there = pl.scan_parquet(path).select(pl.len()).collect().item()
-    except (pl.exceptions.PolarsError, OSError):
-        raise InputError("expected the part that the manifest names", place=Place(path)) from None
-    if there != rows:
-        raise InputError(f"expected {rows} rows as the manifest says, found {there}", place=Place(path))
+    except FileNotFoundError:
+        return Lack.FILE_MISSING
+    except OSError:
+        raise InputError("expected an object store that answers", place=Place(path)) from None
+    except pl.exceptions.PolarsError:
+        return Lack.DIGEST_DIFFERS
+    return None if there == table.rows else Lack.DIGEST_DIFFERS
 
 
 def _hole(hole: manifest.Hole) -> Hole:
@@ -151,7 +167,7 @@ def _hole(hole: manifest.Hole) -> Hole:
         topic=hole.topic.value,
         partition=hole.partition,
         first_offset=hole.first_offset,
-        last_offset=hole.next_offset - 1,
+        last_offset=None if hole.next_offset is None else hole.next_offset - 1,
         reason=hole.lack.value,
     )
 

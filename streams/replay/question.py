@@ -18,11 +18,12 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from streams.core.instant import NEVER, micros
+from streams.core.instant import NEVER, micros, moment_of
 from streams.core.rule import AnyRule, Clause, DeadlineRule, Rule, WindowRule
 from streams.core.rulebook import Rulebook, of_rules
 from streams.errors import ConfigurationError, InputError, Place
 from streams.replay.answer import KnownAt
+from streams.replay.need import Need
 
 Held = TypeVar("Held", bound=AnyRule)
 EVER = -NEVER
@@ -86,6 +87,12 @@ class Question:
     def recorded_since(self) -> datetime:
         """What was recorded before this happened before the range."""
         return self.since - timedelta(seconds=self.future_seconds)
+
+    @property
+    def need(self) -> Need:
+        """What the logs must hold for it."""
+        until = self.until if self.known.instant is None else min(self.until, moment_of(self.known.instant))
+        return Need(self.recorded_since, until, self.known.frontier)
 
 
 def known_at(text: str | None) -> tuple[Known, datetime | None]:

@@ -3,20 +3,23 @@
 Rules:
 1. A record counts where it was known (`streams.replay.question`); of what was not, only the number is kept.
 2. A record that cannot be read makes its key unknown, as in the worker, until a readable one comes after it.
+3. Where a log of records has a hole, no heartbeat vouches for what it holds: whatever rests on it is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
+from typing import get_args
 
 import polars as pl
 
 from schemas.contract import ContractError
-from schemas.registry import REGISTRY
+from schemas.registry import REGISTRY, REGISTRY_KINDS, FeedRecord
 from schemas.subject import ConsentWithdrawn, SubjectRecord
 from schemas.topics import TopicName
+from schemas.vocabulary import SubjectKind
 from streams.core.case import Views
 from streams.core.instant import micros
 from streams.core.plain_statement import Stated, read_subjects
@@ -40,6 +43,8 @@ class Records:
     """The records of law that were known, as views."""
 
     views: Views
+    unvouched: frozenset[str] = frozenset()
+    """Kinds of record of which some may be lost."""
     withdrawals: list[ConsentWithdrawn] = field(default_factory=list)
     taken: int = 0
     refused: int = 0
@@ -58,7 +63,11 @@ class Records:
         registry = self.views.registry
         for each in found:
             try:
-                registry.add(REGISTRY.read(each.value or b""), each.recorded_at)
+                read = REGISTRY.read(each.value or b"")
+                if isinstance(read, FeedRecord):
+                    covers = tuple(kind for kind in read.covers if kind not in self.unvouched)
+                    read = read.model_copy(update={"covers": covers})
+                registry.add(read, each.recorded_at)
                 self.taken += 1
             except ContractError:
                 self.refused += 1
@@ -83,7 +92,8 @@ class Records:
 
 def read_records(source: LogSource, question: Question) -> Records:
     """Everything of law that was known."""
-    records = Records(Views(histories=Histories(question.rulebook.asked()), skew=round(question.skew_seconds * 1e6)))
+    views = Views(histories=Histories(question.rulebook.asked()), skew=round(question.skew_seconds * 1e6))
+    records = Records(views, _unvouched({hole.topic for hole in source.holes}))
     for _, log in groupby(source.records(), key=lambda found: found.topic):
         while some := list(islice(log, TOGETHER)):
             known = some if question.known.everything else [each for each in some if _known(each, question.known)]
@@ -91,6 +101,13 @@ def read_records(source: LogSource, question: Question) -> Records:
             if known:
                 records.take(known)
     return records
+
+
+def _unvouched(torn: Collection[str]) -> frozenset[str]:
+    """The kinds of record for which nobody vouches where some logs have holes; heartbeats stand in `registry`."""
+    if TopicName.REGISTRY in torn:
+        return frozenset((*get_args(SubjectKind), *REGISTRY_KINDS))
+    return frozenset(get_args(SubjectKind) if TopicName.SUBJECTS in torn else ())
 
 
 def _known(found: FoundRecord, known: Known) -> bool:

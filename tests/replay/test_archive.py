@@ -25,12 +25,12 @@ from schemas.topics import TopicName
 from schemas.verdict import Rejection
 from settled_world import PEOPLE, a_match, a_settled_world, subject_record, text_at
 from small_estate import SmallEstate
-from streams.errors import DeliveryError, InputError
+from streams.errors import DeliveryError, InputError, Place
 from streams.live.log_reader import LogReader
 from streams.replay import log_range
 from streams.replay.archive import fill, opened
 from streams.replay.log_range import Range
-from streams.replay.manifest import Lack, Manifest, read_manifest, sound
+from streams.replay.manifest import Lack, Manifest, Sound, read_manifest, sound, unsound
 from streams.simulator.broker import free_port
 
 SECRET = "a-face-that-nobody-may-keep"
@@ -186,8 +186,8 @@ def test_what_the_broker_no_longer_holds_is_a_hole_and_said_so(run: Run, apache_
         assert manifest.holes() == [(TopicName.MATCHES, 0, 3, 6, Lack.EXPIRED)]
         assert table(folder, "matches")["offset"].to_list() == [0, 1, 2, 6, 7, 8]
         with pytest.raises(InputError, match="offsets 3 to 5: expired"):
-            sound(folder)
-        assert [hole.lack for hole in sound(folder, allow_holes=True).holes] == [Lack.EXPIRED]
+            looked(folder)
+        assert [hole.lack for hole in looked(folder, allow_holes=True).holes] == [Lack.EXPIRED]
 
 
 def test_the_broker_s_own_offsets_and_aborted_records_are_no_holes(run: Run, apache_kafka: str, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_the_broker_s_own_offsets_and_aborted_records_are_no_holes(run: Run, apa
         producer.close()
         manifest = archived(run, there, tmp_path / "archive")
         assert table(tmp_path / "archive", "matches")["event_id"].to_list() == ["event-0", "event-2"]
-        assert manifest.wanted[0].next_offset == 8
+        assert [each.next_offset for each in manifest.wanted if each.topic is TopicName.MATCHES] == [8]
         assert manifest.holes() == []
 
 
@@ -229,6 +229,11 @@ def test_a_killed_archive_goes_on_and_equals_one_that_was_not_killed(
     assert files_of(killed) == files_of(whole)
 
 
+def looked(folder: Path, *, allow_holes: bool = False) -> Sound:
+    manifest = read_manifest(folder)
+    return sound(manifest, list(unsound(folder, manifest.parts)), Place(str(folder)), allow_holes=allow_holes)
+
+
 def _parts(folder: Path) -> int:
     return len(list(folder.rglob("part-*.parquet")))
 
@@ -240,10 +245,10 @@ def test_an_altered_file_is_refused_and_mended_from_the_log(run: Run, estate: Sm
     (tmp_path / altered.path).write_bytes(files[altered.path][:-1] + b"x")
     (tmp_path / gone.path).unlink()
     with pytest.raises(InputError, match="digest_differs"):
-        sound(tmp_path)
-    looked = sound(tmp_path, allow_holes=True)
-    assert {hole.lack for hole in looked.holes} == {Lack.FILE_MISSING, Lack.DIGEST_DIFFERS}
-    assert not {altered, gone} & {part.accepted for part in looked.parts}
+        looked(tmp_path)
+    found = looked(tmp_path, allow_holes=True)
+    assert {hole.lack for hole in found.holes} == {Lack.FILE_MISSING, Lack.DIGEST_DIFFERS}
+    assert not {altered, gone} & {part.accepted for part in found.parts}
     archived(run, estate, tmp_path, "--mend")
     assert files_of(tmp_path) == files
 

@@ -58,7 +58,7 @@ def test_an_offset_that_was_asked_for_is_in_a_part_or_in_a_hole_with_its_reason(
     holes = manifest.holes()
     assert holes == sorted(holes)
     for offset in range(LOG):
-        told = [hole.lack for hole in holes if hole.first_offset <= offset < hole.next_offset]
+        told = [hole.lack for hole in holes if hole.first_offset <= offset < (hole.next_offset or LOG)]
         missing = wanted[0] <= offset < wanted[1] and not any(first <= offset < after for first, after in held)
         gone = any(first <= offset < after for first, after in lost)
         assert told == ([Lack.EXPIRED if gone else Lack.NOT_ARCHIVED] if missing else [])

@@ -86,13 +86,13 @@ RECORDED = {"late": 20}
 
 
 def archive(folder: Path, events: Sequence[tuple[Message | bytes, int]], *more: Message) -> Path:
-    """The same as an archive with its manifest: a part for each message."""
+    """The same as an archive with its manifest, to the end of the range: a part for each message."""
     parquet(folder, events, *more)
     parts: list[Part] = []
     wanted: list[Wanted] = []
-    for topic in (TopicName.MATCHES, TopicName.REGISTRY, TopicName.SUBJECTS):
+    for topic in (TopicName.ENCOUNTERS, TopicName.MATCHES, TopicName.REGISTRY, TopicName.SUBJECTS):
         files = sorted((folder / topic.value).rglob("*.parquet"))
-        wanted.append(Wanted(topic=topic, partition=0, first_offset=0, next_offset=len(files)))
+        wanted.append(Wanted(topic=topic, partition=0, first_offset=0, next_offset=len(files), until=UNTIL))
         parts += [
             Part(
                 topic=topic,
