@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from streams.replay.manifest import Span, read_manifest
 from streams.replay.need import NEEDED
 from streams.replay.parquet_source import ParquetSource
 from streams.replay.question import Question
-from streams.replay.source import FoundRecord, Piece
+from streams.replay.source import FoundRecord, Piece, Stamp
 from streams.settings import Settings
 
 
@@ -31,6 +31,7 @@ class KafkaSource:
     """The logs on the broker of the settings, from a while before the range up to their ends of now."""
 
     dated = True
+    files: Sequence[Stamp] = ()
 
     def __init__(self, settings: Settings, question: Question, folder: Path, *, allow_holes: bool) -> None:
         """Fetch what is not in the archive yet.

@@ -15,7 +15,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -30,7 +30,7 @@ from streams.errors import InputError, Place
 from streams.live.block import PART_BYTES, Block, Places, ends_in
 from streams.replay.answer import Hole, Source
 from streams.replay.offline import decode_lines, lines_of
-from streams.replay.source import PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece
+from streams.replay.source import PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece, Stamp, stamps
 
 EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
@@ -64,6 +64,11 @@ class NdjsonSource:
     def told(self) -> Source:
         """What the answer says of it."""
         return Source(kind="ndjson", location=str(self._folder))
+
+    @property
+    def files(self) -> Sequence[Stamp]:
+        """Every file."""
+        return stamps(file for files in self._files.values() for file in files)
 
     @property
     def rows(self) -> int | None:

@@ -26,7 +26,7 @@ from streams.replay import manifest
 from streams.replay.answer import Hole, Source
 from streams.replay.manifest import MANIFEST, Lack, Part, Sound, Table, manifest_of, read_manifest, sound, unsound
 from streams.replay.need import NEEDED, Need
-from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece
+from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece, Stamp, stamps
 
 EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
@@ -72,6 +72,11 @@ class ParquetSource:
         """What the answer says of it."""
         digest = None if self._sound is None else self._sound.manifest.digest()
         return Source(kind="parquet", location=self._location, manifest_digest=digest)
+
+    @property
+    def files(self) -> Sequence[Stamp]:
+        """The files of a folder without a manifest."""
+        return stamps(Path(path) for path in dict.fromkeys(each.path for each in self._stretches if not self._sound))
 
     @property
     def rows(self) -> int | None:

@@ -87,13 +87,16 @@ class Replay:
         write_whole(file, asked.encode())
 
     def _asked(self) -> str:
-        """What two runs must have in common to be one replay: also how the source is cut, or rows would count twice."""
+        """What two runs must have in common to be one replay: also how the source is cut, or rows would count twice,
+        and its files, since the pieces that are done came from them.
+        """
         asked = self.question
-        told = self.source.told.model_dump()
+        source = [self.source.told.model_dump(), self.source.files, [each.model_dump() for each in self.source.holes]]
+        exact = [*asked.span, asked.future_seconds, asked.skew_seconds, str(asked.rules_as_of)]
         cut = [PIECE_ROWS, PIECE_BYTES, PACKED_PIECE_BYTES, BLOCK_BYTES, PART_BYTES]
         known = asked.known.told(asked.known_at)  # the command names a file of offsets, not what stands in it
         known_then = None if known is None else known.model_dump(mode="json")
-        said = [version("consentinel"), asked.command, asked.rulebook.digest, told, known_then, cut]
+        said = [version("consentinel"), asked.command, asked.rulebook.digest, source, exact, known_then, cut]
         return json.dumps(said, sort_keys=True)
 
     def run(self, progress: Progress = lambda _: None) -> Answer:

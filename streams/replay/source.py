@@ -9,9 +9,10 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol, TypeVar
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -106,12 +107,25 @@ class FoundRecord(NamedTuple):
     key: str | None = None
 
 
+Stamp: TypeAlias = tuple[str, int, int]
+"""A file by name, size and the time of its last change, in nanoseconds: two that are alike are taken for one."""
+
+
+def stamps(files: Iterable[Path]) -> list[Stamp]:
+    """The stamps of some files, in their order; a digest would cost reading them."""
+    return [(str(file), (told := file.stat()).st_size, told.st_mtime_ns) for file in files]
+
+
 class LogSource(Protocol):
     """What a replay asks of whatever holds the logs."""
 
     @property
     def told(self) -> Source:
         """What the answer says of it."""
+
+    @property
+    def files(self) -> Sequence[Stamp]:
+        """The files that it reads and no manifest names."""
 
     @property
     def holes(self) -> tuple[Hole, ...]:

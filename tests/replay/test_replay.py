@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import cramjam
 import polars as pl
@@ -344,6 +345,35 @@ def test_an_interrupted_replay_is_asked_nothing_else(tmp_path: Path) -> None:
     answer(source, tmp_path / "done")
     with pytest.raises(ConfigurationError, match="new folder"):
         Replay(question(), source, tmp_path / "done")
+
+
+@pytest.mark.parametrize("form", ["lines", "tables"])
+@pytest.mark.parametrize("log", ["matches", "subjects"])
+def test_an_interrupted_replay_is_not_gone_on_with_where_its_files_have_changed(
+    tmp_path: Path, form: str, log: str
+) -> None:
+    folder = tmp_path / "in"
+
+    def source() -> NdjsonSource | ParquetSource:
+        return NdjsonSource(folder) if form == "lines" else ParquetSource(str(folder))
+
+    ndjson(folder, SOME) if form == "lines" else parquet(folder, [(each, 1) for each in SOME])
+    Replay(question(), source(), tmp_path / "out")
+    Replay(question(), source(), tmp_path / "out")
+    files = [each for each in sorted(folder.rglob("*")) if each.is_file()]
+    changed = next(each for each in files if str(each.relative_to(folder)).startswith(log))
+    changed.write_bytes(changed.read_bytes())  # the same bytes: only digests could tell, and they cost a reading
+    with pytest.raises(ConfigurationError, match="something else"):
+        Replay(question(), source(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("tolerance", ["future_seconds", "skew_seconds"])
+def test_an_interrupted_replay_is_not_gone_on_with_by_other_tolerances(tmp_path: Path, tolerance: str) -> None:
+    other: dict[str, Any] = {tolerance: 2.5}
+    source = NdjsonSource(ndjson(tmp_path / "in", SOME))
+    Replay(question(), source, tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="something else"):
+        Replay(question(**other), source, tmp_path / "out")
 
 
 def test_a_replay_that_was_killed_before_it_noted_what_is_asked_begins_anew(tmp_path: Path) -> None:
