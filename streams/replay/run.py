@@ -49,7 +49,7 @@ from streams.replay.ndjson_source import BLOCK_BYTES, PACKED_PIECE_BYTES, PIECE_
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
 from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle
-from streams.replay.source import PIECE_ROWS, Events, LogSource, Piece, in_turn, read_ahead
+from streams.replay.source import PIECE_ROWS, PLACED, Events, LogSource, Piece, in_turn, read_ahead
 from streams.replay.standing import settled
 from streams.replay.telling import told_packs
 from streams.replay.watch import watched
@@ -149,10 +149,10 @@ class Replay:
             once = settle(frame) if again else all_count(frame)
             counts.update({f"lost {fate}": number for fate, number in once.lost.items()})
             marks.append(once.frame.select(ids(once.frame), *PLACES, "conflicting"))
-            for kind, rows in _by_kind(_without(once.frame, lost, counts)):
+            for kind, rows in _by_kind(_within(_without(once.frame, lost, counts))):
                 counts[f"judged {kind}"] += rows.height
                 said.append(judged(rows, kind, bench))
-        refused, seen = _rejected(events.refused), _seen(events)
+        refused, seen = _rejected(events.refused), _seen(said)
 
         def leave() -> None:
             parts: dict[str, list[pl.DataFrame]] = {name: [pl.DataFrame(schema=each)] for name, each in PARTS.items()}
@@ -164,7 +164,7 @@ class Replay:
         return leave
 
     def _events(self, piece: Piece, *, whole: bool) -> tuple[Events, Counter[str]]:
-        """The events of a piece that are within the range and were known; the others are counted."""
+        """The events of a piece that were known, each with whether it is `within` the range; the others are counted."""
         counts: Counter[str] = Counter()
         events = piece.load(whole)
         refused = [self._within(self._known(events.refused, piece.topic.value, counts))]
@@ -176,8 +176,8 @@ class Replay:
             refused.append(self._within(future.with_columns(reason=pl.lit(Reason.IN_FUTURE.value))))
             first, after = self.question.span
             instants = known["occurred_at"].dt.epoch("us")
-            wanted = ~late & (instants >= first) & (instants < after)
-            frames.append(known if wanted.all(ignore_nulls=False) else known.filter(wanted))
+            placed = known.with_columns(((instants >= first) & (instants < after)).alias("within"))
+            frames.append(placed.filter(~late) if late.any() else placed)
         told = pl.concat([each.select("reason", "partition", "offset", "recorded_at") for each in refused])
         for reason, number in told["reason"].value_counts().iter_rows():
             counts[f"rejected {reason}"] += number
@@ -345,9 +345,10 @@ class Replay:
         }
 
 
-def _seen(events: Events) -> Sequence[int]:
-    """When the first and the last of some events happened, in microseconds; nothing where there are none."""
-    instants = pl.concat([events.matches["occurred_at"], events.encounters["occurred_at"]]).dt.epoch("us")
+def _seen(said: Sequence[Judged]) -> Sequence[int]:
+    """When the first and the last of what was judged happened, in microseconds; nothing where there is none."""
+    nothing = pl.Series("occurred_at", [], PLACED["recorded_at"])
+    instants = pl.concat([nothing, *(each.frame["occurred_at"] for each in said)]).dt.epoch("us")
     ends = instants.to_frame("at").select(first=pl.col("at").min(), last=pl.col("at").max())
     return [] if instants.is_empty() else ends.row(0)
 
@@ -358,7 +359,7 @@ def _without(frame: pl.DataFrame, lost: pl.DataFrame, counts: Counter[str]) -> p
         return frame
     held = frame.join(lost.select(*PLACES, "fate", torn="conflicting"), on=PLACES, how="left", maintain_order="left")
     gone = held.filter(pl.col("fate") != KEPT)
-    for fate, number in gone["fate"].value_counts().iter_rows():
+    for fate, number in gone.filter("within")["fate"].value_counts().iter_rows():
         counts[f"lost {fate}"] += number
     kept = held.filter(pl.col("fate").is_null() | (pl.col("fate") == KEPT))
     return kept.with_columns(conflicting=pl.col("conflicting") | pl.col("torn").fill_null(value=False)).drop(
@@ -366,7 +367,13 @@ def _without(frame: pl.DataFrame, lost: pl.DataFrame, counts: Counter[str]) -> p
     )
 
 
+def _within(frame: pl.DataFrame) -> pl.DataFrame:
+    return (frame if frame["within"].all() else frame.filter("within")).drop("within")
+
+
 def _by_kind(frame: pl.DataFrame) -> Iterator[tuple[CaseKind, pl.DataFrame]]:
+    if frame.is_empty():
+        return
     if "kind" not in frame.columns:
         yield CaseKind.MATCH, frame
         return
