@@ -4,7 +4,8 @@ Rules:
 1. With a manifest every offset that the replay needs is looked for and, on disk, every digest compared before anything
    is judged. Of an object store the number of rows of each part is compared, since its digest would cost reading it
    twice.
-2. Without a manifest nobody can say what is missing; the answer then names no manifest.
+2. Without a manifest nobody can say what is missing; the answer then names no manifest. What every message says stands
+   in every row all the same, or the table is refused by its name and the column.
 3. Of events only the columns that decide are read, unless repeats have to be told apart.
 4. An object store is named `s3://bucket/folder`; its endpoint and credentials come from the environment (`AWS_*`). What
    lies there has a manifest, since a store does not tell what is not there from what it does not show.
@@ -13,12 +14,14 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
+from schemas.contract import Message
 from schemas.topics import TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.errors import InputError, Place
@@ -26,6 +29,7 @@ from streams.replay import manifest
 from streams.replay.answer import Hole, Source
 from streams.replay.manifest import MANIFEST, Lack, Part, Sound, Table, manifest_of, read_manifest, sound, unsound
 from streams.replay.need import NEEDED, Need
+from streams.replay.part import KINDS
 from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece, Stamp, stamps
 
 EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
@@ -34,6 +38,19 @@ COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
     TopicName.MATCHES: MATCH_COLUMNS,
     TopicName.ENCOUNTERS: ENCOUNTER_COLUMNS,
 }
+
+
+def _says(kind: type[Message], name: str) -> bool:
+    """Whether every message of a kind says a field, or its default is said for it."""
+    shape = kind.model_json_schema()["properties"].get(name, {"anyOf": [{"type": "null"}]})
+    return all(each.get("type") != "null" for each in shape.get("anyOf", ()))
+
+
+SAID: Mapping[TopicName, frozenset[str]] = {
+    topic: frozenset(name for name in COLUMNS[topic] if all(_says(kind, name) for kind in KINDS[topic]))
+    for topic in EVENTS
+}
+"""The columns of events that are null in no row."""
 
 
 class Stretch(NamedTuple):
@@ -181,7 +198,8 @@ def _of_folder(folder: Path) -> Iterator[Stretch]:
     """The files of a folder without a manifest, the large ones in several stretches."""
     for topic in (*EVENTS, *RECORDS):
         for file in sorted((folder / topic.value).rglob("*.parquet")):
-            rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+            with _readable(str(file)):
+                rows = pl.scan_parquet(file).select(pl.len()).collect().item()
             for first in range(0, rows, PIECE_ROWS):
                 yield Stretch(topic, str(file), first, min(PIECE_ROWS, rows - first))
 
@@ -204,8 +222,9 @@ def _groups(stretches: Collection[Stretch], rows_max: int) -> Iterator[list[Stre
 def _events(topic: TopicName, group: Sequence[Stretch], whole: bool) -> Events:
     columns = COLUMNS[topic]
     wanted = [name for name in columns if whole or name not in UNREAD]
-    accepted = [_read(each, {name: columns[name] for name in wanted}) for each in group if not each.refused]
-    refused = [_read(each, {"reason": pl.String()}) for each in group if each.refused]
+    asked = {name: columns[name] for name in wanted}
+    accepted = [_read(each, asked, SAID[topic]) for each in group if not each.refused]
+    refused = [_read(each, {"reason": pl.String()}, {"reason"}) for each in group if each.refused]
     frames = {name: pl.DataFrame(schema={**COLUMNS[name], **PLACED}) for name in EVENTS}
     if accepted:
         frames[topic] = pl.concat(accepted).rechunk()
@@ -213,13 +232,25 @@ def _events(topic: TopicName, group: Sequence[Stretch], whole: bool) -> Events:
     return Events(frames[TopicName.MATCHES], frames[TopicName.ENCOUNTERS], told)
 
 
-def _read(stretch: Stretch, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Rows of a file, with the columns asked for and where they stood; a column that is not there is null."""
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
     try:
+        yield
+    except (pl.exceptions.PolarsError, OSError):
+        message = "expected a table of the archive's layout, in Parquet, whole, each column of its type"
+        raise InputError(message, place=Place(path)) from None
+
+
+def _read(stretch: Stretch, columns: Mapping[str, pl.DataType], said: Collection[str]) -> pl.DataFrame:
+    """Rows of a file, with the columns asked for and where they stood; a column that is not there is null.
+
+    Raises InputError where a column is null that is `said` in every row, or where and when a row stood.
+    """
+    asked = {**columns, **PLACED}
+    with _readable(stretch.path):
         scanned = pl.scan_parquet(stretch.path)
         there = scanned.collect_schema().names()
-        asked = {**columns, **PLACED}
-        return (
+        found = (
             scanned.slice(stretch.first, stretch.rows)
             .select(
                 (pl.col(name) if name in there else pl.lit(None)).cast(dtype).alias(name)
@@ -227,13 +258,15 @@ def _read(stretch: Stretch, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
             )
             .collect()
         )
-    except (pl.exceptions.PolarsError, OSError):
-        raise InputError("expected a table of the archive's layout", place=Place(stretch.path)) from None
+    for name in asked:
+        if (name in said or name in PLACED) and found[name].null_count():
+            raise InputError(f"expected in every row the column `{name}`", place=Place(stretch.path))
+    return found
 
 
 def _found_records(stretch: Stretch) -> pl.DataFrame:
     text = {"key": pl.String()} if stretch.refused else {"value": pl.Binary()}
-    frame = _read(stretch, text).with_columns(pl.col("recorded_at").dt.epoch("us"))
+    frame = _read(stretch, text, {"value"}).with_columns(pl.col("recorded_at").dt.epoch("us"))
     missing = {"value": pl.Binary(), "key": pl.String()}
     frame = frame.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in missing.items() if name not in text)
     return frame.select("partition", "offset", "recorded_at", "value", "key")
