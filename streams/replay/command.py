@@ -3,7 +3,8 @@
 Rules:
 1. The source is told apart by what it is: `kafka`, an address `s3://…`, a folder of Parquet, or a folder of JSON lines.
 2. A range of a Kafka log is moved to an archive in the output first, by the same code as `consentinel archive`, and
-   replayed from there: so a run that was killed reads no record twice.
+   replayed from there: so a run that was killed reads no record twice. The command that the answer names replays that
+   archive, since the log goes on.
 3. Exit code 1 where a violation in force stands.
 4. How far an event may lie beyond its append time, and how far clocks may differ, are the settings of the workers,
    `CONSENTINEL_FUTURE_SECONDS` and `CONSENTINEL_SKEW_SECONDS`; where one is not the default, the command that the
@@ -35,6 +36,7 @@ MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%
 MOMENT, SHAPE = "DAY|INSTANT", "UTC: 2026-01-31, or with T08:00:00Z behind it"
 """How an instant may be written in an option, and how a person is told."""
 NDJSON = ("*.ndjson", "*.ndjson.gz", "*.ndjson.zst")
+KAFKA = "kafka"
 LOG = "log"
 """The archive of a Kafka log beside the answer that was made of it."""
 
@@ -47,7 +49,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         datetime, typer.Option("--to", formats=MOMENTS, metavar=MOMENT, help="End of the range, UTC, exclusive.")
     ],
     out: Annotated[Path, typer.Option(help="A new folder for the answer, or one whose replay was interrupted.")],
-    source: Annotated[str, typer.Option(help="`kafka`, a folder of Parquet or NDJSON, or s3://…")] = "kafka",
+    source: Annotated[str, typer.Option(help="`kafka`, a folder of Parquet or NDJSON, or s3://…")] = KAFKA,
     packs: Annotated[list[Path] | None, typer.Option("--rules", help="Rule packs instead of ours.")] = None,
     rules_as_of: Annotated[
         datetime | None,
@@ -72,6 +74,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 
     book, settings = rulebook(packs or []), load_settings()
     (frontier, moment), day = known_at(known), None if rules_as_of is None else rules_as_of.date()
+    log = out.with_name(f"{out.name}.{LOG}")
+    held = str(log) if source == KAFKA else source
     question = Question(
         since=since.replace(tzinfo=UTC),
         until=until.replace(tzinfo=UTC),
@@ -82,9 +86,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         rules_as_of=day,
         future_seconds=settings.future_seconds,
         skew_seconds=settings.skew_seconds,
-        command=_tolerance(settings) + _command(since, until, source, packs, day, known, allow_holes=allow_holes),
+        command=_tolerance(settings) + _command(since, until, held, packs, day, known, allow_holes=allow_holes),
     )
-    opened = _source(source, question, out, allow_holes=allow_holes)
+    opened = _source(source, question, log, allow_holes=allow_holes)
     with progress("judging", "events", opened.rows) as advance:
         answer = Replay(question, opened, out).run(advance)
     _audited(answer, old, report, cell_size)
@@ -138,12 +142,12 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds") + "Z" if moment.microsecond else moment.isoformat() + "Z"
 
 
-def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> LogSource:
-    if name == "kafka":
+def _source(name: str, question: Question, log: Path, *, allow_holes: bool) -> LogSource:
+    if name == KAFKA:
         from streams.replay.kafka_source import KafkaSource
         from streams.settings import load_settings
 
-        return KafkaSource(load_settings(), question, out.with_name(f"{out.name}.{LOG}"), allow_holes=allow_holes)
+        return KafkaSource(load_settings(), question, log, allow_holes=allow_holes)
     folder = Path(name)
     if not name.startswith("s3://") and any(file for pattern in NDJSON for file in folder.glob(pattern)):
         from streams.replay.ndjson_source import NdjsonSource

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -331,6 +332,21 @@ def test_an_interrupted_replay_of_kafka_keeps_the_range_it_began_with(
         there.send(event("later"))
         assert run(*words, **options).code == 1
         assert read_answer(tmp_path / "out").manifest == whole
+
+
+def test_the_command_that_an_answer_from_kafka_names_gives_its_verdicts_again_however_the_log_has_grown(
+    run: Run, apache_kafka: str, law: Path, tmp_path: Path
+) -> None:
+    with SmallEstate(apache_kafka, tmp_path, partitions=1) as there:
+        there.send(*the_records()[0], *the_records()[1], *SOME)
+        options = {name: there.options[name] for name in ("broker", "prefix")}
+        words = ("replay", *RANGE, "--source", "kafka", "--rules", law, "--out", tmp_path / "then")
+        assert run(*words, **options).code == 1
+        then = read_answer(tmp_path / "then").manifest
+        there.send(LATE, event("d"))
+        again = run(*shlex.split(then.command)[1:], "--out", tmp_path / "again", **options)
+        assert again.code == 1, again.err
+        assert read_answer(tmp_path / "again").manifest.verdict_digest == then.verdict_digest
 
 
 def test_an_archive_of_a_range_is_whole_also_where_nothing_was_recorded(
