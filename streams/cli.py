@@ -199,12 +199,9 @@ def judge(
 
 def _law_of(packs: list[Path] | None, day: datetime | None) -> Rulebook:
     """The rulebook of the packs, or of what of them was in force on a day."""
-    from streams.core.instant import micros
-    from streams.core.rulebook import as_of
     from streams.packs import rulebook
 
-    book = rulebook(packs or [])
-    return book if day is None else as_of(book, micros(day.replace(hour=12, tzinfo=UTC)))
+    return rulebook(packs or [], None if day is None else day.date())
 
 
 @app.command()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
 from schemas.described import DescribedJsonSchema
 from streams.core.document import fit, read_document
 from streams.core.pack import PackShape
-from streams.core.rulebook import Rulebook, load
+from streams.core.rulebook import Rulebook, as_of, load
 from streams.errors import InputError, Place
 
 SCHEMA = "pack.schema.json"
@@ -37,9 +38,10 @@ def from_files(paths: Sequence[Path]) -> list[tuple[str, str]]:
     return texts
 
 
-def rulebook(paths: Sequence[Path] = ()) -> Rulebook:
-    """The rulebook of the files given, or of the distribution where none are."""
-    return load(from_files(paths) if paths else distributed())
+def rulebook(paths: Sequence[Path] = (), day: date | None = None) -> Rulebook:
+    """The rulebook of the files given, or of the distribution where none are; or what of it was in force on a day."""
+    book = load(from_files(paths) if paths else distributed())
+    return book if day is None else as_of(book, day)
 
 
 def lock_file(paths: Sequence[Path]) -> Path:

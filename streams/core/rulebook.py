@@ -13,8 +13,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from itertools import chain, pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from streams.core import calendar
 from streams.core.canonical import to_sql
@@ -136,25 +138,34 @@ def of_rules(rules: Sequence[AnyRule], packs: Iterable[str] | None = None) -> Ru
     )
 
 
-def as_of(book: Rulebook, instant: int) -> Rulebook:
-    """The law of one instant, for events of any time: what was in force then, and nothing else."""
-    held = [rule for rule in book.every() if rule.from_instant <= instant < rule.until_instant]
+def as_of(book: Rulebook, day: date) -> Rulebook:
+    """The law of one day, for events of any time: what was in force on it where it holds, and nothing else.
+
+    The dates of a rule are days of its own place, and so is this one: no instant lies in it everywhere.
+    """
+    held = [rule for rule in book.every() if _holds_on(rule, day)]
     return of_rules([_of_all_time(rule) for rule in held], book.packs)
+
+
+def _holds_on(rule: AnyRule, day: date) -> bool:
+    return rule.from_instant <= calendar.start_of(day, ZoneInfo(rule.timezone)) < rule.until_instant
 
 
 def _of_all_time(rule: AnyRule) -> AnyRule:
     """A rule without dates, and so what it asks of cases."""
-    free: dict[str, Any] = {"from_instant": 0, "until_instant": NEVER}
+    dates: dict[str, Any] = {"from_instant": 0, "until_instant": NEVER}
+    free = dict(dates)
     match rule:
         case WindowRule():
             asked = {"counts": rule.counts, "unless": rule.unless}
-            free |= {name: None if each is None else replace(each, **free) for name, each in asked.items()}
+            free |= {name: None if each is None else replace(each, **dates) for name, each in asked.items()}
         case DeadlineRule():
-            free["opens"] = tuple(
-                clause if clause.case is None else replace(clause, case=replace(clause.case, **free))
-                for clause in rule.opens
-            )
+            free |= {name: _clauses(getattr(rule, name), dates) for name in ("opens", "fulfilled_by", "extended_by")}
     return replace(rule, **free)
+
+
+def _clauses(clauses: Sequence[Clause], free: Mapping[str, Any]) -> tuple[Clause, ...]:
+    return tuple(each if each.case is None else replace(each, case=replace(each.case, **free)) for each in clauses)
 
 
 def _digest(rules: Iterable[AnyRule]) -> str:

@@ -68,27 +68,25 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
     from streams.packs import rulebook, titles
     from streams.progress import progress
-    from streams.replay.question import Question, as_of, known_at
+    from streams.replay.question import Question, known_at
     from streams.replay.run import Replay
     from streams.settings import load_settings
 
-    book, settings = rulebook(packs or []), load_settings()
-    (frontier, moment), day = known_at(known), None if rules_as_of is None else rules_as_of.date()
-    log = out.with_name(f"{out.name}.{LOG}")
-    held = str(log) if source == KAFKA else source
+    settings, day = load_settings(), None if rules_as_of is None else rules_as_of.date()
+    frontier, moment = known_at(known)
     question = Question(
         since=since.replace(tzinfo=UTC),
         until=until.replace(tzinfo=UTC),
-        rulebook=book if day is None else as_of(book, day),
+        rulebook=rulebook(packs or [], day),
         titles=titles(packs or []),
         known=frontier,
         known_at=moment,
         rules_as_of=day,
         future_seconds=settings.future_seconds,
         skew_seconds=settings.skew_seconds,
-        command=_tolerance(settings) + _command(since, until, held, packs, day, known, allow_holes=allow_holes),
+        command=_tolerance(settings) + _command(since, until, _kept(source, out), packs, day, known, holes=allow_holes),
     )
-    opened = _source(source, question, log, allow_holes=allow_holes)
+    opened = _source(source, question, out, allow_holes=allow_holes)
     with progress("judging", "events", opened.rows) as advance:
         answer = Replay(question, opened, out).run(advance)
     _audited(answer, old, report, cell_size)
@@ -120,14 +118,14 @@ def _command(
     day: date | None,
     known: str | None,
     *,
-    allow_holes: bool,
+    holes: bool,
 ) -> str:
     """The command line that gives this answer again, into a folder of one's choice."""
     words = ["consentinel", "replay", "--from", _text(since), "--to", _text(until), "--source", source]
     words += [word for pack in packs or () for word in ("--rules", str(pack))]
     words += [] if day is None else ["--rules-as-of", day.isoformat()]
     words += [] if known is None else ["--known-at", known]
-    words += ["--allow-holes"] if allow_holes else []
+    words += ["--allow-holes"] if holes else []
     return shlex.join(words)
 
 
@@ -142,12 +140,17 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds") + "Z" if moment.microsecond else moment.isoformat() + "Z"
 
 
-def _source(name: str, question: Question, log: Path, *, allow_holes: bool) -> LogSource:
+def _kept(source: str, out: Path) -> str:
+    """Where what a replay reads is kept."""
+    return str(out.with_name(f"{out.name}.{LOG}")) if source == KAFKA else source
+
+
+def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> LogSource:
     if name == KAFKA:
         from streams.replay.kafka_source import KafkaSource
         from streams.settings import load_settings
 
-        return KafkaSource(load_settings(), question, log, allow_holes=allow_holes)
+        return KafkaSource(load_settings(), question, Path(_kept(name, out)), allow_holes=allow_holes)
     folder = Path(name)
     if not name.startswith("s3://") and any(file for pattern in NDJSON for file in folder.glob(pattern)):
         from streams.replay.ndjson_source import NdjsonSource

@@ -3,30 +3,26 @@
 Rules:
 1. The range is one of the world: events count by `occurred_at`, from the first instant up to, and without, the last.
 2. What was recorded after `known_at`, or at an offset beyond it, does not count, be it a record or an event.
-3. `rules_as_of` judges the whole range by the rules that were in force on that day; without it each event is judged by
-   the rules of its own instant.
+3. `rules_as_of` judges the whole range by the rules that were in force on that day, where they hold; without it each
+   event is judged by the rules of its own instant.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from streams.core.instant import NEVER, micros, moment_of
-from streams.core.rule import AnyRule, Clause, DeadlineRule, Rule, WindowRule
-from streams.core.rulebook import Rulebook, of_rules
+from streams.core.instant import micros, moment_of
+from streams.core.rulebook import Rulebook
 from streams.errors import ConfigurationError, InputError, Place
 from streams.replay.answer import KnownAt
 from streams.replay.need import Need
 
-Held = TypeVar("Held", bound=AnyRule)
-EVER = -NEVER
 FRONTIER: TypeAdapter[dict[str, dict[int, int]]] = TypeAdapter(dict[str, dict[int, int]])
 
 
@@ -115,36 +111,3 @@ def _frontier(file: Path) -> dict[str, dict[int, int]]:
             'expected an instant, or a JSON object of the first offsets that were not known, {"matches": {"0": n}}'
         )
         raise InputError(message, place=Place(str(file))) from None
-
-
-def as_of(rulebook: Rulebook, day: date) -> Rulebook:
-    """The rules that were in force at the beginning of a day (UTC), as if they always were."""
-    instant = micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
-    held = [rule for rule in rulebook.every() if rule.from_instant <= instant < rule.until_instant]
-    return of_rules([_always(rule) for rule in held], rulebook.packs)
-
-
-def _always(rule: AnyRule) -> AnyRule:
-    match rule:
-        case WindowRule():
-            return replace(_unbound(rule), counts=_case(rule.counts), unless=_case(rule.unless))
-        case DeadlineRule():
-            return replace(
-                _unbound(rule),
-                opens=tuple(_clause(each) for each in rule.opens),
-                fulfilled_by=tuple(_clause(each) for each in rule.fulfilled_by),
-                extended_by=tuple(_clause(each) for each in rule.extended_by),
-            )
-    return _unbound(rule)
-
-
-def _unbound(rule: Held) -> Held:
-    return replace(rule, from_instant=EVER, until_instant=NEVER)
-
-
-def _case(rule: Rule | None) -> Rule | None:
-    return None if rule is None else _unbound(rule)
-
-
-def _clause(clause: Clause) -> Clause:
-    return clause if clause.case is None else replace(clause, case=_unbound(clause.case))

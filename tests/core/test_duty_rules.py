@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any
 
 import pytest
 
 from rule_texts import a_pack, a_rule
-from streams.core.instant import NEVER, micros
+from streams.core.instant import NEVER
 from streams.core.rule import DeadlineRule, WindowRule
 from streams.core.rulebook import Rulebook, as_of, load
 from streams.errors import RulebookErrors
@@ -92,7 +92,7 @@ def revised() -> Rulebook:
 def test_the_law_of_a_day_is_what_was_in_force_then_and_judges_events_of_any_time(
     year: int, revision: int | None
 ) -> None:
-    book = as_of(revised(), micros(datetime(year, 3, 1, tzinfo=UTC)))
+    book = as_of(revised(), date(year, 3, 1))
     assert [rule.revision for rule in book.rules] == ([] if revision is None else [revision])
     for rule in book.every():
         assert (rule.from_instant, rule.until_instant) == (0, NEVER)

@@ -19,6 +19,7 @@ import cramjam
 import polars as pl
 import pytest
 
+from command_line import Run
 from rule_texts import a_pack, a_rule
 from schemas.encounter import ENCOUNTER
 from settled_world import PEOPLE, subject_record, text_at, tick
@@ -27,7 +28,7 @@ from small_world import the_law
 from streams.core import context
 from streams.core.facts import CaseKind
 from streams.core.instant import moment_of
-from streams.core.rulebook import load
+from streams.core.rulebook import as_of, load
 from streams.core.withdrawal import since_withdrawal
 from streams.errors import ConfigurationError, InputError
 from streams.replay import ndjson_source, parquet_source
@@ -35,7 +36,7 @@ from streams.replay.answer import read_answer
 from streams.replay.ndjson_source import NdjsonSource
 from streams.replay.offline import Offline, pieces_of
 from streams.replay.parquet_source import ParquetSource
-from streams.replay.question import Known, as_of, known_at
+from streams.replay.question import Known, known_at
 from streams.replay.run import Replay
 
 # -- the same as the judge --------------------------------------------------------------------------------------------
@@ -165,52 +166,6 @@ def test_repeats_change_nothing_and_corrections_replace_in_whatever_piece_they_l
     assert found.table("coverage")["judged"].sum() == 6
 
 
-@pytest.mark.parametrize("size", [1_000_000, 1])
-@pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize("moves", ["out", "in"])
-def test_a_correction_that_moves_an_event_over_the_edge_of_the_range_replaces_it(
-    tmp_path: Path, size: int, backwards: bool, moves: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ndjson_source, "PIECE_BYTES", size)
-    inside, outside = (1, 2) if moves == "out" else (2, 1)
-    lines = [
-        event("x", event_version=inside, occurred_at=text_at(0)),
-        event("x", event_version=outside, occurred_at=text_at(200)),
-        event("a"),
-    ]
-    found = answer(NdjsonSource(ndjson(tmp_path / "in", lines[::-1] if backwards else lines)), tmp_path / "out")
-    assert {each[:2] for each in told(found)} == {("a", 1), *([("x", 2)] if moves == "in" else [])}
-    counts = found.manifest.counts
-    assert (counts.read, counts.superseded, counts.judged) == (2, moves == "out", {"match": 1 + (moves == "in")})
-    assert found.table("coverage")["judged"].sum() == sum(counts.judged.values())
-
-
-@pytest.mark.parametrize("size", [1_000_000, 1])
-@pytest.mark.parametrize("days", [-1, 1])
-def test_an_event_that_is_in_the_range_by_one_of_two_contents_is_undetermined(
-    tmp_path: Path, size: int, days: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ndjson_source, "PIECE_BYTES", size)
-    lines = [event("x", occurred_at=text_at(0)), event("x", occurred_at=text_at(200 * days))]
-    found = answer(NdjsonSource(ndjson(tmp_path / "in", lines)), tmp_path / "out")
-    assert {(each[0], *each[3:]) for each in told(found)} == {("x", "undetermined", "conflict")}
-
-
-@pytest.mark.parametrize("size", [1_000_000, 1])
-def test_a_match_and_an_encounter_of_one_id_are_two_events(
-    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ndjson_source, "PIECE_BYTES", size)
-    door = ENCOUNTER.fit({
-        "kind": "access_outcome", "event_id": "a", "occurred_at": text_at(0), "controller_id": "zoo",
-        "device_id": "gate-1", "face_scan_refused": True, "outcome": "denied",
-    })  # fmt: skip
-    found = answer(NdjsonSource(ndjson(tmp_path / "in", [event("a"), door])), tmp_path / "out")
-    counts = found.manifest.counts
-    assert (counts.judged, counts.conflicting) == ({"match": 1, "access_outcome": 1}, 0)
-    assert "conflict" not in {each[4] for each in told(found)}
-
-
 # -- what was known ---------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +212,23 @@ def test_the_law_of_a_day_judges_the_whole_range(tmp_path: Path) -> None:
     now = answer(NdjsonSource(source), tmp_path / "now", law)
     assert {each[2] for each in told(then)} == {"test.old"}
     assert {each[2] for each in told(now)} == {"test.new"}
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "Pacific/Auckland"])
+def test_the_law_of_a_day_has_what_begins_on_that_day_where_it_holds_in_a_replay_as_in_a_judgement(
+    run: Run, tmp_path: Path, zone: str
+) -> None:
+    begins = a_rule("test.begins", in_force={"from": "2024-07-01"}, condition="purpose_named")
+    law = tmp_path / "law.yaml"
+    law.write_text(a_pack(begins, timezone=zone))
+    source = ndjson(tmp_path / "in", SOME)
+    files = ("--events", source / "matches.ndjson", "--subjects", source / "subjects.ndjson")
+    asked = ("--rules", law, "--rules-as-of")
+    for day, code in (("2024-06-30", 0), ("2024-07-01", 1)):
+        words = ("--from", "2026-03-01", "--to", "2026-04-01", "--source", source, *asked, day)
+        replayed = run("replay", *words, "--out", tmp_path / day)
+        judged = run("judge", *files, "--registry", source / "registry.ndjson", *asked, day)
+        assert (replayed.code, judged.code) == (code, code), replayed.err + judged.err
 
 
 def test_withdrawals_tell_what_was_matched_after_them(tmp_path: Path) -> None:
@@ -341,7 +313,7 @@ import sys, time
 from pathlib import Path
 import streams.replay.ndjson_source as lines
 import streams.replay.run as run
-from streams.core.rulebook import load
+from streams.core.rulebook import as_of, load
 from streams.replay.question import Question
 from datetime import UTC, datetime
 

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import boto3
-import polars as pl
 import pytest
 from moto.server import ThreadedMotoServer
 
 from command_line import Run
 from schemas.topics import TopicName
-from settled_world import PEOPLE, a_feed, a_settled_world, subject_record, text_at, tick
+from settled_world import PEOPLE, a_feed, a_settled_world, subject_record, text_at
 from small_estate import SmallEstate
 from small_logs import PACK, SOME, Line, answer, archive, event, ndjson, parquet, the_records, told
-from streams.core.instant import moment_of
 from streams.errors import InputError
 from streams.replay import parquet_source
 from streams.replay.answer import Answer, read_answer
 from streams.replay.archive import opened
-from streams.replay.log_range import Asked, Range, ranges_of
-from streams.replay.manifest import MANIFEST, Manifest, Wanted, read_manifest, write_manifest
+from streams.replay.log_range import Range
+from streams.replay.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from streams.replay.ndjson_source import NdjsonSource
 from streams.replay.parquet_source import ParquetSource
 from streams.replay.part import Piece
-from streams.replay.reconciliation import check_whole
 from streams.replay.source import in_turn
 
 RANGE = ("--from", text_at(-100), "--to", text_at(100))
@@ -70,49 +65,6 @@ def test_records_come_in_the_order_of_their_offsets_however_they_are_grouped(
     found = list(ParquetSource(str(tmp_path / "in")).records())
     assert [each.offset for each in found] == list(range(len(lines)))
     assert found[0].value is None
-
-
-# -- tables without a manifest ----------------------------------------------------------------------------------------
-
-NEEDED = [
-    *(("matches", name) for name in ("event_id", "occurred_at", "controller_id", "device_id", "comparison_decision")),
-    *((log, name) for log in ("matches", "registry") for name in ("partition", "offset", "recorded_at")),
-    ("subjects", "value"),
-]
-
-
-def second_table(folder: Path, log: str) -> Path:
-    return sorted((folder / log).rglob("*.parquet"))[1]
-
-
-@pytest.mark.parametrize("harm", ["gone", "null"])
-@pytest.mark.parametrize(("log", "column"), NEEDED)
-def test_a_table_that_lacks_what_every_message_says_is_told_by_its_name_and_the_column(
-    tmp_path: Path, log: str, column: str, harm: str
-) -> None:
-    folder = parquet(tmp_path / "in", RECORDED)
-    file = second_table(folder, log)
-    table = pl.read_parquet(file, hive_partitioning=False)
-    empty = table.with_columns(pl.lit(None, table.schema[column]).alias(column))
-    (table.drop(column) if harm == "gone" else empty).write_parquet(file)
-    with pytest.raises(InputError, match=rf"{re.escape(str(file))}: expected .* `{column}`"):
-        answer(ParquetSource(str(folder)), tmp_path / "out")
-
-
-@pytest.mark.parametrize("log", ["matches", "subjects"])
-@pytest.mark.parametrize("harm", ["no table", "half a table", "another type"])
-def test_a_file_that_is_no_table_of_the_layout_is_told_by_its_name(tmp_path: Path, log: str, harm: str) -> None:
-    folder = parquet(tmp_path / "in", RECORDED)
-    file = second_table(folder, log)
-    match harm:
-        case "another type":
-            pl.read_parquet(file, hive_partitioning=False).with_columns(offset=pl.lit("first")).write_parquet(file)
-        case "half a table":
-            file.write_bytes(file.read_bytes()[:-60])
-        case _:
-            file.write_bytes(b"event_id,occurred_at")
-    with pytest.raises(InputError, match=rf"{re.escape(str(file))}: expected a table"):
-        answer(ParquetSource(str(folder)), tmp_path / "out")
 
 
 # -- an object store --------------------------------------------------------------------------------------------------
@@ -199,65 +151,6 @@ def test_what_an_archive_lacks_is_refused_and_with_leave_called_not_replayable(
     assert {each[0] for each in told(found)} == {"a", "c"}
     assert [(each.first_offset, each.last_offset, each.reason) for each in found.manifest.holes] == [(1, 1, lack)]
     assert "--allow-holes" in found.manifest.command
-
-
-def told_to_hold(folder: Path, change: Callable[[Wanted], Wanted | None]) -> Path:
-    """An archive that was told to hold something else, and holds no more than that."""
-    held = read_manifest(folder)
-    wanted = tuple(other for each in held.wanted if (other := change(each)) is not None)
-    spans = {(each.topic, each.partition): range(each.first_offset, each.next_offset) for each in wanted}
-    parts = tuple(each for each in held.parts if each.first_offset in spans.get((each.topic, each.partition), ()))
-    write_manifest(folder, held.model_copy(update={"wanted": wanted, "parts": parts}))
-    return folder
-
-
-def without_log(log: TopicName) -> Callable[[Wanted], Wanted | None]:
-    return lambda each: None if each.topic is log else each
-
-
-def from_second_on(log: TopicName) -> Callable[[Wanted], Wanted]:
-    return lambda each: each.model_copy(update={"first_offset": 1} if each.topic is log else {})
-
-
-def only_partition(number: int) -> Callable[[Wanted], Wanted]:
-    return lambda each: each.model_copy(update={"partition": number} if each.topic is TopicName.MATCHES else {})
-
-
-def until_before(log: TopicName) -> Callable[[Wanted], Wanted]:
-    return lambda each: each.model_copy(update={"until": moment_of(tick(50))} if each.topic is log else {})
-
-
-LACKING = {
-    "no subjects": (without_log(TopicName.SUBJECTS), "subjects/0: offset 0 and on"),
-    "no registry": (without_log(TopicName.REGISTRY), "registry/0: offset 0 and on"),
-    "no encounters": (without_log(TopicName.ENCOUNTERS), "encounters/0: offset 0 and on"),
-    "no partition 0": (only_partition(1), "matches/0: offset 0 and on"),
-    "it begins later": (from_second_on(TopicName.MATCHES), "matches/0: offsets 0 to 0"),
-    "records from their middle": (from_second_on(TopicName.SUBJECTS), "subjects/0: offsets 0 to 0"),
-    "it ends before": (until_before(TopicName.MATCHES), "matches/0: offset 3 and on"),
-    "consents end before": (until_before(TopicName.SUBJECTS), "subjects/0: offset 3 and on"),
-}
-
-
-@pytest.mark.parametrize("lacking", LACKING)
-def test_what_an_archive_was_never_told_to_hold_is_a_hole_and_no_consent_is_absent_for_it(
-    run: Run, law: Path, tmp_path: Path, lacking: str
-) -> None:
-    change, hole = LACKING[lacking]
-    held = told_to_hold(archive(tmp_path / "in", RECORDED), change)
-    words = ("replay", *RANGE, "--source", held, "--rules", law)
-    refused = run(*words, "--out", tmp_path / "refused")
-    assert refused.code == 3, refused.err
-    assert f"{hole}: not_archived" in " ".join(refused.err.split())
-    run(*words, "--allow-holes", "--out", tmp_path / "out")
-    found = read_answer(tmp_path / "out")
-    assert found.manifest.holes
-    with pytest.raises(InputError, match="without holes"):
-        check_whole(found)
-    of_consent = [each for each in told(found) if each[2] == "test.consent"]
-    if hole.startswith(("subjects", "registry")):
-        assert of_consent
-        assert {each[3:] for each in of_consent} == {("undetermined", "feed_missing")}
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
@@ -347,50 +240,6 @@ def test_the_command_that_an_answer_from_kafka_names_gives_its_verdicts_again_ho
         again = run(*shlex.split(then.command)[1:], "--out", tmp_path / "again", **options)
         assert again.code == 1, again.err
         assert read_answer(tmp_path / "again").manifest.verdict_digest == then.verdict_digest
-
-
-def test_an_archive_of_a_range_is_whole_also_where_nothing_was_recorded(
-    run: Run, apache_kafka: str, law: Path, tmp_path: Path
-) -> None:
-    with SmallEstate(apache_kafka, tmp_path, partitions=3) as there:
-        there.send(*the_records()[0], *the_records()[1], *SOME)
-        options = {name: there.options[name] for name in ("broker", "prefix")}
-        held = tmp_path / "in"
-        assert run("archive", "--out", held, "--from", "2026-03-01", "--to", "2026-05-01", **options).code == 0
-        words = ("replay", *RANGE, "--source", held, "--rules", law)
-        ended = run(*words, "--out", tmp_path / "out")
-        assert ended.code == 0, ended.err  # what happened then was recorded now
-        assert run("archive", "--out", held, **options).code == 0
-        assert run(*words, "--out", tmp_path / "whole").code == 1
-        there.send(a_feed(record_id="heartbeat-2"))
-        assert run("archive", "--out", held, "--topics", "registry", **options).code == 0
-        ended = run(*words, "--out", tmp_path / "older")
-        assert ended.code == 3, "the heartbeat would vouch for consents that came before it and were not fetched"
-        assert "subjects/0: offset" in " ".join(ended.err.split())
-        assert run("archive", "--out", held, **options).code == 0
-        assert run(*words, "--out", tmp_path / "again").code == 1
-
-
-def test_an_archive_that_was_fetched_for_another_range_is_not_replayed(
-    run: Run, apache_kafka: str, law: Path, tmp_path: Path
-) -> None:
-    with SmallEstate(apache_kafka, tmp_path, partitions=1) as there:
-        there.send(*the_records()[0], *the_records()[1], *SOME)
-        options = {name: there.options[name] for name in ("broker", "prefix")}
-        words = ("--to", "2090-01-01", "--source", "kafka", "--rules", law, "--out", tmp_path / "out")
-        wrong = run("replay", "--from", "2089-01-01", *words, **options)
-        assert wrong.code == 0, wrong.err
-        rmtree(tmp_path / "out")
-        ended = run("replay", "--from", "2026-03-01", *words, **options)
-        assert ended.code == 3, ended.out
-        assert "one of this range" in " ".join(ended.err.split())
-
-
-def test_what_vouches_is_asked_for_before_that_for_which_it_vouches(apache_kafka: str, tmp_path: Path) -> None:
-    with SmallEstate(apache_kafka, tmp_path, partitions=1) as there:
-        ranges = ranges_of([apache_kafka], there.options["prefix"], [*TopicName], Asked())
-    assert {each.topic for each in ranges} == {*TopicName}
-    assert ranges[0].topic is TopicName.REGISTRY
 
 
 def test_works_are_done_in_turn_each_behind_the_making_of_the_next() -> None:
