@@ -5,7 +5,8 @@ Rules:
 1. A file may be compressed (`.gz`, `.zst`); several files of one log (`matches-01.ndjson`) are read in the order of
    their names, each as a partition of its own.
 2. The offset of a line is its number, from 0. When it was recorded nobody says.
-3. A line that is no contract is told by reason, never by content, and stops nothing.
+3. A line that is no contract is told by reason, never by content, and stops nothing. Only a `.zst` file with bytes that
+   are not UTF-8 is refused as a whole: what unpacks it reads text.
 4. Every value of a line is checked; of those that decide nothing no column is made, unless repeats have to be told
    apart.
 """

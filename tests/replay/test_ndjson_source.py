@@ -76,6 +76,18 @@ def test_a_packed_file_that_is_torn_is_told_by_its_name(tmp_path: Path, form: st
         said(folder)
 
 
+@pytest.mark.parametrize("form", ["", ".gz", ".zst"])
+def test_a_line_that_is_not_utf_8_is_refused_alone_and_in_what_reads_text_the_whole_file(
+    tmp_path: Path, form: str
+) -> None:
+    folder = packed(tmp_path / "in", form, [LINES[0], b"\xff\xfe", LINES[1]])
+    if form == ".zst":
+        with pytest.raises(InputError, match=r"matches.ndjson.zst: expected a readable file in UTF-8"):
+            said(folder)
+    else:
+        assert (1, "not_json") in said(folder)[1]
+
+
 def test_a_file_that_became_shorter_while_it_was_read_is_refused(tmp_path: Path) -> None:
     folder = packed(tmp_path / "in", "", LINES)
     (piece,) = NdjsonSource(folder).pieces()
