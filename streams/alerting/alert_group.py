@@ -2,8 +2,9 @@
 
 Rules:
 1. A group names no person, and never a rule alone: a second site is a second group, and is told for itself.
-2. A statement that was folded before, byte for byte, changes nothing; nor does a first judgement that comes again after
-   a correction, as it does after a crash.
+2. What a violation is, is what was said of it last: its last statement repeated changes nothing, nor does a first
+   judgement that comes again after a correction, as both do after a crash. A correction that comes again after another
+   one counts: that a crash repeats it cannot be told from a violation that goes to and fro, and both end alike.
 3. A violation stands while it is open or contested. A group is resolved when none of its violations stands, and only
    then: one that falls quiet is dormant.
 4. What-ifs and levels without a severity are in no group. Excused violations are counted in theirs and raise none.
@@ -17,7 +18,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from hashlib import blake2b
 from typing import NamedTuple
 
 from schemas.notification import Severity
@@ -125,13 +125,12 @@ class Change:
 
 @dataclass(slots=True)
 class _Known:
-    """What was said of one violation so far."""
+    """What was said of one violation last."""
 
     group: AlertGroup
     status: str
     version: int
     corrected: bool
-    seen: tuple[bytes, ...]
 
 
 class AlertGroups:
@@ -156,25 +155,20 @@ class AlertGroups:
         severity = SEVERITIES[violation.level]
         if severity is None or violation.standing == "what_if":
             return None
-        mark = blake2b(violation.to_json(), digest_size=8).digest()
         known = self._known.get(bytes.fromhex(violation.violation_id))
         if known is None:
-            return self._first(violation, severity, mark, recorded_at)
-        if mark in known.seen:
-            return None
-        known.seen += (mark,)
+            return self._first(violation, severity, recorded_at)
         if violation.is_overtaken(version=known.version, corrected=known.corrected):
             return None
-        known.corrected = violation.corrects or (known.corrected and violation.event_version == known.version)
-        known.version = violation.event_version
+        known.version, known.corrected = violation.event_version, violation.corrects
         if violation.status == known.status:
             return None
         return self._next(known, violation, recorded_at)
 
-    def _first(self, violation: Violation, severity: Severity, mark: bytes, recorded_at: float) -> Change:
+    def _first(self, violation: Violation, severity: Severity, recorded_at: float) -> Change:
         key = GroupKey(violation.rule_id, violation.controller_id, violation.site_id, severity)
         group = self._groups.setdefault(key, AlertGroup(key))
-        known = _Known(group, "", violation.event_version, corrected=violation.corrects, seen=(mark,))
+        known = _Known(group, "", violation.event_version, corrected=violation.corrects)
         self._known[bytes.fromhex(violation.violation_id)] = known
         return self._next(known, violation, recorded_at)
 
