@@ -57,6 +57,13 @@ class GroupKey(NamedTuple):
     severity: Severity
 
 
+class LogPlace(NamedTuple):
+    """Where a statement stands on the log of violations: no other one stands there, however alike they are."""
+
+    partition: int
+    offset: int
+
+
 class Happening(NamedTuple):
     """An event, a deadline or a window that a violation is about, by when it was."""
 
@@ -121,6 +128,7 @@ class Change:
     violation: Violation
     effect: Effect
     recorded_at: float
+    place: LogPlace
 
 
 @dataclass(slots=True)
@@ -150,30 +158,30 @@ class AlertGroups:
         """How many groups that were ever raised are in each state."""
         return Counter(group.state(now, dormant_seconds) for group in self if group.was_raised)
 
-    def fold(self, violation: Violation, recorded_at: float) -> Change | None:
+    def fold(self, violation: Violation, recorded_at: float, place: LogPlace) -> Change | None:
         """Take one statement of the log in; None where it changes nothing."""
         severity = SEVERITIES[violation.level]
         if severity is None or violation.standing == "what_if":
             return None
         known = self._known.get(bytes.fromhex(violation.violation_id))
         if known is None:
-            return self._first(violation, severity, recorded_at)
+            return self._first(violation, severity, recorded_at, place)
         if violation.is_overtaken(version=known.version, corrected=known.corrected):
             return None
         known.version, known.corrected = violation.event_version, violation.corrects
         if violation.status == known.status:
             return None
-        return self._next(known, violation, recorded_at)
+        return self._next(known, violation, recorded_at, place)
 
-    def _first(self, violation: Violation, severity: Severity, recorded_at: float) -> Change:
+    def _first(self, violation: Violation, severity: Severity, recorded_at: float, place: LogPlace) -> Change:
         key = GroupKey(violation.rule_id, violation.controller_id, violation.site_id, severity)
         group = self._groups.setdefault(key, AlertGroup(key))
         known = _Known(group, "", violation.event_version, corrected=violation.corrects)
         self._known[bytes.fromhex(violation.violation_id)] = known
-        return self._next(known, violation, recorded_at)
+        return self._next(known, violation, recorded_at, place)
 
     @staticmethod
-    def _next(known: _Known, violation: Violation, recorded_at: float) -> Change:
+    def _next(known: _Known, violation: Violation, recorded_at: float, place: LogPlace) -> Change:
         """Move a violation to its new status, and say what that does to its group."""
         group, before, after = known.group, known.status, violation.status
         stood = bool(group.standing)
@@ -185,14 +193,14 @@ class AlertGroups:
             group.stand(violation, recorded_at, raised=not stood)
             effect = Effect.ADDED if stood else Effect.RAISED
         elif before not in STANDING:
-            return Change(group, violation, Effect.QUIET, recorded_at)
+            return Change(group, violation, Effect.QUIET, recorded_at, place)
         else:
             if after not in STANDING:
                 group.fall(violation)
             effect = Effect.CORRECTED if group.standing else Effect.RESOLVED
         if before:
             group.correction = correction(violation)
-        return Change(group, violation, effect, recorded_at)
+        return Change(group, violation, effect, recorded_at, place)
 
 
 def _name(violation: Violation) -> str:

@@ -1,8 +1,9 @@
 """One webhook as a destination: each change of a violation as a CloudEvent, or a summary when there are too many.
 
 Rules:
-1. The id of an event is that of the violation with its status and cause. It is the idempotency key: what a crash or a
-   retry sends again has the same id, and the receiver folds by it.
+1. The id of an event is that of the violation, its status, and the place of the statement on the log. It is the
+   idempotency key: what a crash or a retry sends again has the same id, and the receiver folds by it; a violation that
+   goes to and fro has an id for each change. A summary's id is a digest of those of its changes.
 2. In a storm the changes beyond the minute's share are counted by group and told in a summary when the minute is over.
    Events and summaries together tell of every change once.
 3. Neither names a person, nor a record, which may lead to one.
@@ -15,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.alerting.alert_group import Change, Effect, GroupKey
 from streams.alerting.notice import Stationery
@@ -31,6 +32,14 @@ GROUPS_PER_SUMMARY = 500
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 
 
+class _Counted(NamedTuple):
+    """A change that a summary tells of."""
+
+    identity: str
+    status: str
+    recorded_at: float
+
+
 class Webhook:
     """One receiver at `url`; `keys` sign what it gets, `budget` is its share of a minute."""
 
@@ -44,10 +53,8 @@ class Webhook:
         self._budget = budget
         self._source = source
         self._waiting: list[Change] = []
-        self._counts: dict[GroupKey, Counter[str]] = {}
-        self._counted_at: list[float] = []
+        self._counted: dict[GroupKey, list[_Counted]] = {}
         self._summary_due: float | None = None
-        self._summary_began = ""
 
     @property
     def name(self) -> str:
@@ -72,9 +79,8 @@ class Webhook:
             return
         if self._summary_due is None:
             self._summary_due = (now // MINUTE + 1) * MINUTE
-            self._summary_began = _iso(now)
-        self._counts.setdefault(change.group.key, Counter())[change.violation.status] += 1
-        self._counted_at.append(change.recorded_at)
+        counted = _Counted(_identity(change), change.violation.status, change.recorded_at)
+        self._counted.setdefault(change.group.key, []).append(counted)
 
     def lost(self, posting: Posting) -> None:
         """What was given up is recorded as failed, violation by violation, and is not sent again."""
@@ -84,7 +90,7 @@ class Webhook:
         waiting, self._waiting = self._waiting, []
         postings = [self._event(change) for change in waiting]
         if self._summary_due is not None and now >= self._summary_due:
-            postings += self._summaries(now)
+            postings += self._summaries()
         return Round(postings, whole=self._summary_due is None)
 
     def _event(self, change: Change) -> Posting:
@@ -116,34 +122,32 @@ class Webhook:
         notice = Notice(
             "violation", group.key, group.standing, violation_id=violation.violation_id, status=violation.status
         )
-        identity = f"{violation.violation_id}.{violation.status}.{violation.cause}"
         kind = f"consentinel.violation.{violation.status}"
-        return self._posting(identity, kind, violation.occurred_at.isoformat(), about, (notice,), (change.recorded_at,))
-
-    def _summaries(self, now: float) -> Iterator[Posting]:
-        """What the summary counts, in portions of many groups."""
-        counts, times, began = (
-            sorted(self._counts.items(), key=lambda item: _order(item[0])),
-            self._counted_at,
-            self._summary_began,
+        return self._posting(
+            _identity(change), kind, violation.occurred_at.isoformat(), about, (notice,), (change.recorded_at,)
         )
-        self._counts, self._counted_at, self._summary_due = {}, [], None
-        for start in range(0, len(counts), GROUPS_PER_SUMMARY):
-            part = counts[start : start + GROUPS_PER_SUMMARY]
-            changes = sum(each.total() for _, each in part)
+
+    def _summaries(self) -> Iterator[Posting]:
+        """What the summary counts, in portions of many groups."""
+        counted = sorted(self._counted.items(), key=lambda item: _order(item[0]))
+        self._counted, self._summary_due = {}, None
+        for start in range(0, len(counted), GROUPS_PER_SUMMARY):
+            part = counted[start : start + GROUPS_PER_SUMMARY]
+            changes = [each for _, of_group in part for each in of_group]
+            moments = tuple(each.recorded_at for each in changes)
+            until = _iso(max(moments))
             told = {
-                "summary": f"{CLAIM}, many at once: {changes} changes in {len(part)} groups",
+                "summary": f"{CLAIM}, many at once: {len(changes)} changes in {len(part)} groups",
                 "caution": f"{CAUTION} Many at once are nearly always one missing record.",
-                "from": began,
-                "until": _iso(now),
-                "changes": changes,
-                "groups": [_line(key, each) for key, each in part],
+                "from": _iso(min(moments)),
+                "until": until,
+                "changes": len(changes),
+                "groups": [_line(key, Counter(each.status for each in of_group)) for key, of_group in part],
                 "runbook_url": f"{self._stationery.runbook_url}#alerts-storm",
             }
-            notices = tuple(Notice("summary", key, each.total(), in_storm=True) for key, each in part)
-            digest = hashlib.sha256(json.dumps(told["groups"]).encode()).hexdigest()[:32]
-            moments = tuple(times) if start == 0 else ()
-            yield self._posting(f"summary.{began}.{digest}", "consentinel.storm", _iso(now), told, notices, moments)
+            notices = tuple(Notice("summary", key, len(of_group), in_storm=True) for key, of_group in part)
+            digest = hashlib.sha256("\n".join(sorted(each.identity for each in changes)).encode()).hexdigest()
+            yield self._posting(f"summary.{digest}", "consentinel.storm", until, told, notices, moments)
 
     def _posting(
         self,
@@ -166,6 +170,10 @@ class Webhook:
         }
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         return Posting(self._url, body, identity, notices, recorded_at)
+
+
+def _identity(change: Change) -> str:
+    return f"{change.violation.violation_id}.{change.violation.status}.{change.place.partition}-{change.place.offset}"
 
 
 def _order(key: GroupKey) -> tuple[str, str, str, str]:

@@ -27,7 +27,7 @@ from schemas.contract import ContractError
 from schemas.notification import NOTIFICATION, Notification
 from schemas.topics import TopicName
 from schemas.verdict import VIOLATION
-from streams.alerting.alert_group import AlertGroups, Effect, GroupKey
+from streams.alerting.alert_group import AlertGroups, Effect, GroupKey, LogPlace
 from streams.alerting.lane import Lane, Surroundings
 from streams.alerting.storm import Budget, StormWatch
 from streams.core.rulebook import Rulebook
@@ -157,7 +157,7 @@ class AlertsProcess:
             except ContractError as error:
                 log.warning("violation_unreadable", partition=partition, offset=record.offset, reason=error.reason)
                 continue
-            change = self._groups.fold(violation, record.timestamp / 1000)
+            change = self._groups.fold(violation, record.timestamp / 1000, LogPlace(partition, record.offset))
             if change is None:
                 continue
             if record.offset < told_before:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alerts_child import a_violation
 from schemas.verdict import Violation
-from streams.alerting.alert_group import AlertGroup, AlertGroups, Change, Effect, GroupKey, GroupState
+from streams.alerting.alert_group import AlertGroup, AlertGroups, Change, Effect, GroupKey, GroupState, LogPlace
 from streams.alerting.wording import correction
 
 STATUSES = ("open", "retracted", "contested", "excused")
@@ -47,7 +47,7 @@ def merged(draw: st.DrawFn, histories: list[list[Violation]]) -> list[Violation]
 
 def folded(log: list[Violation]) -> tuple[AlertGroups, list[Change]]:
     groups = AlertGroups()
-    changes = [groups.fold(violation, float(at)) for at, violation in enumerate(log)]
+    changes = [groups.fold(violation, float(at), LogPlace(0, at)) for at, violation in enumerate(log)]
     return groups, [change for change in changes if change is not None]
 
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from alerts_child import a_violation
 from http_receiver import HttpReceiver
 from schemas.notification import Notification
-from streams.alerting.alert_group import AlertGroups
+from streams.alerting.alert_group import AlertGroups, LogPlace
 from streams.alerting.lane import Lane, Surroundings
 from streams.alerting.notice import Stationery
 from streams.alerting.request import RETRY_AFTER_MAX, retry_after
@@ -53,7 +53,7 @@ class Bench:
             around = Surroundings(session, time, self._record, recorder, lambda: self.frontier, self.give_up_seconds)
             lane = Lane(webhook, around)
             for number in numbers:
-                change = groups.fold(a_violation(number), time())
+                change = groups.fold(a_violation(number), time(), LogPlace(0, number))
                 assert change is not None
                 webhook.tell(change, time())
                 self.frontier = {0: number + 1}

@@ -19,7 +19,7 @@ from alertmanager_node import CONFIGURATION
 from alerts_child import a_violation
 from program import program
 from schemas.verdict import Violation
-from streams.alerting.alert_group import AlertGroups
+from streams.alerting.alert_group import AlertGroups, LogPlace
 from streams.alerting.alertmanager import Alertmanager, Pace
 from streams.alerting.notice import Stationery
 from streams.alerting.posting import Destination, Round
@@ -39,6 +39,7 @@ class Told:
     """One Alertmanager and one webhook over the same log."""
 
     def __init__(self, per_minute: int = 30) -> None:
+        self.offset = -1
         self.groups = AlertGroups()
         self.storm = StormWatch(Budget(per_minute))
         pace = Pace(repost_seconds=60, lifetime_seconds=3_600, dormant_seconds=600)
@@ -51,7 +52,8 @@ class Told:
 
     def say(self, *violations: Violation, now: float = 0.0) -> None:
         for violation in violations:
-            change = self.groups.fold(violation, now)
+            self.offset += 1
+            change = self.groups.fold(violation, now, LogPlace(0, self.offset))
             if change is not None:
                 self.storm.mark(change, now)
                 self.alertmanager.tell(change, now)
@@ -206,6 +208,38 @@ def test_events_and_summaries_of_a_webhook_count_every_change_once() -> None:
     assert len({event["id"] for event in events}) == 30
 
 
+TO_AND_FRO = [
+    a_violation(1),
+    a_violation(1, status="retracted", cause="event", event_version=2),
+    a_violation(1, cause="event", event_version=3),
+    a_violation(1, status="retracted", cause="event", event_version=4),
+    a_violation(1, cause="reconciled", event_version=4),
+    a_violation(1, status="retracted", cause="reconciled", event_version=4),
+    a_violation(1, cause="reconciled", event_version=4),
+]
+
+
+def test_every_change_of_a_violation_has_an_id_of_its_own_and_the_same_one_whenever_it_is_told_again() -> None:
+    ids: list[list[str]] = []
+    for _ in range(2):
+        told = Told()
+        told.say(*TO_AND_FRO, now=float(len(ids)))
+        ids.append([posting.identity for posting in told.webhook.take(0).postings])
+    assert len(set(ids[0])) == len(TO_AND_FRO)
+    assert ids[0] == ids[1]
+
+
+def test_a_summary_has_the_id_of_its_changes_whenever_it_is_told_again() -> None:
+    found = []
+    for now, sites in ((5.0, 3), (500.0, 3), (5.0, 4)):
+        told = Told(per_minute=1)
+        told.say(*(a_violation(number, site_id=f"site-{number}") for number in range(sites)), now=now)
+        assert len(told.webhook.take(now).postings) == 1
+        (summary,) = told.webhook.take(now + 60).postings
+        found.append(summary.identity)
+    assert found[0] == found[1] != found[2]
+
+
 # -- signatures and configuration -------------------------------------------------------------------------------------
 
 
@@ -238,7 +272,7 @@ def test_every_key_of_the_file_signs_so_that_keys_can_change() -> None:
     stamped = f"{posting.identity}.7.".encode() + posting.body
     marks = [base64.b64encode(hmac.new(key, stamped, hashlib.sha256).digest()).decode() for key in (KEY, other)]
     assert headers["webhook-signature"] == f"v1,{marks[0]} v1,{marks[1]}"
-    assert headers["Idempotency-Key"] == headers["webhook-id"] == f"{a_violation(1).violation_id}.open.judged"
+    assert headers["Idempotency-Key"] == headers["webhook-id"] == f"{a_violation(1).violation_id}.open.0-0"
 
 
 @pytest.mark.parametrize("text", ["", "whsec_", "whsec_c2hvcnQ=", "c2hvcnQ=", "whsec_!!!"])
