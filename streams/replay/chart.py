@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from streams.errors import ConfigurationError
-from streams.replay.report_table import Line
+from streams.replay.report_table import Line, digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def over_time(lines: Sequence[Line], name: str, *, color: str = RED) -> str:
         step = -(-len(lines) // TICKS_MAX)
         axes.set_xticks(range(0, len(lines), step), [line.name for line in lines][::step])
         axes.set_ylim(0, top * 1.05)
-        axes.yaxis.set_major_formatter(lambda count, _: _number(round(count)))
+        axes.yaxis.set_major_formatter(lambda count, _: digits(round(count)))
         axes.locator_params(axis="y", integer=True, nbins=5)
         axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
         axes.set_axisbelow(True)
@@ -75,7 +75,7 @@ def ranked(lines: Sequence[Line], name: str, *, color: str = RED) -> str:
         axes.set_xlim(0, max(counts) * 1.12)
         for place, count in enumerate(counts):
             axes.annotate(
-                _number(count),
+                digits(count),
                 (count, place),
                 xytext=(4, 0),
                 textcoords="offset points",
@@ -85,10 +85,6 @@ def ranked(lines: Sequence[Line], name: str, *, color: str = RED) -> str:
         axes.tick_params(axis="x", bottom=False, labelbottom=False)
         axes.tick_params(axis="y", length=0)
     return svg[0]
-
-
-def _number(count: int) -> str:
-    return f"{count:,}".replace(",", "\u202f")
 
 
 def _look(color: str, *, hidden: bool) -> dict[str, Any]:

@@ -22,17 +22,16 @@ from markupsafe import Markup
 from schemas.verdict import Violation
 from streams.errors import InputError, Place
 from streams.replay import chart
-from streams.replay.answer import Answer
+from streams.replay.answer import ANSWER, Answer
 from streams.replay.comparison import BY, Comparison, Difference
 from streams.replay.comparison_page import TITLES
-from streams.replay.report_table import NOWHERE, Findings, Line, findings, folded, tree, withdrawals
-from streams.replay.suppression import CELL_SIZE, Shown, total
+from streams.replay.report_table import NOWHERE, Findings, Line, digits, findings, folded, tree, withdrawals
+from streams.replay.suppression import CELL_SIZE, Shown, group, total
 from streams.replay.whole_file import digest_of
 
 TEMPLATE = "report.html.j2"
-NARROW_SPACE = "\u202f"
 HOUR_SECONDS = 3_600
-BANDS = ((10_000, "10 000 or more"), (1_000, "1 000 to 9 999"), (100, "100 to 999"), (10, "10 to 99"), (0, "below 10"))
+BOUNDS = (10, 100, 1_000, 10_000)
 """How often a fact was missing is told roughly: exact numbers beside the tables would give small counts away."""
 
 REASONS: Mapping[str, str] = {
@@ -70,19 +69,19 @@ def report(answer: Answer, asides: Asides = NOTHING_ASIDE, *, cell_size: int = C
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _counted, "number": _number, "time": _time}
+    environment.filters |= {"count": _counted, "number": digits, "time": _time}
     in_force, what_if = (findings(answer, standing, cell_size) for standing in ("in_force", "what_if"))
     withdrawn, delays = withdrawals(answer, cell_size)
     return environment.get_template(TEMPLATE).render(
         manifest=answer.manifest,
-        answer_digest=digest_of(answer.folder / "answer.json"),
+        answer_digest=digest_of(answer.folder / ANSWER),
         cell_size=cell_size,
         coverage=_coverage(answer, cell_size),
         found=in_force,
         what_if=what_if,
         charts=_charts(in_force),
         reasons=REASONS,
-        blind_spots=list(_blind_spots(answer)),
+        blind_spots=list(_blind_spots(answer, cell_size)),
         withdrawn=withdrawn,
         delays=delays,
         corrections=None if asides.comparison is None else list(_corrections(asides.comparison, cell_size)),
@@ -122,7 +121,7 @@ class PlaceCovered:
     depth: int
     judged: Shown
     hours: Shown
-    devices: int
+    devices: Shown
     expected: int | None
     """Events that its devices send at least; None where no record says so."""
     unwatched: Shown
@@ -139,7 +138,7 @@ class Watch:
     expected: int
     promised: int
     """Hours for which they promised that, summed over the devices."""
-    unwatched: int
+    unwatched: Shown
     """Hours of them in which they were silent for longer."""
     days: tuple[Mapping[str, Any], ...]
     """The days and sites of which such hours are the most."""
@@ -153,11 +152,11 @@ class Coverage:
 
     read: Shown
     judged: Shown
-    kinds: Mapping[str, int]
+    kinds: Mapping[str, Shown]
     rejected: Mapping[str, int]
     hours: int
     """Hours of the range."""
-    silent_hours: int
+    silent_hours: Shown
     """Those in which nothing at all was judged or rejected."""
     places: tuple[PlaceCovered, ...]
     watch: Watch
@@ -167,18 +166,20 @@ def _coverage(answer: Answer, cell_size: int) -> Coverage:
     counts, table = answer.manifest.counts, answer.table("coverage")
     judged = total(sum(counts.judged.values()), cell_size)
     by = table.filter(pl.col("judged") > 0).rename({"judged": "n"})
-    whole = total(int(by["n"].sum()), cell_size)
+    lines = list(tree(by, ("controller_id", "site_id"), total(int(by["n"].sum()), cell_size), cell_size))
     span = answer.manifest.until - answer.manifest.from_
-    hours = -(-int(span.total_seconds()) // 3600)
+    hours = -(-int(span.total_seconds()) // HOUR_SECONDS)
+    silent = max(0, hours - table["hour"].drop_nulls().n_unique())
     return Coverage(
         read=None if judged is None else counts.read,
         judged=judged,
-        kinds={} if judged is None else counts.judged,
+        kinds=dict(zip(counts.judged, group(list(counts.judged.values()), judged, cell_size), strict=True)),
         rejected=counts.rejected,
         hours=hours,
-        silent_hours=max(0, hours - table["hour"].drop_nulls().n_unique()),
-        places=tuple(_places(by, answer.table("watch"), whole, cell_size)),
-        watch=_watch(answer.table("watch"), by, cell_size),
+        # Of few events the hours with any would say how few.
+        silent_hours=None if judged is None else silent,
+        places=tuple(_places(lines, by, answer.table("watch"))),
+        watch=_watch(answer.table("watch"), _hidden(lines), whole=judged),
     )
 
 
@@ -186,12 +187,20 @@ DAYS_SHOWN = 31
 """More days and sites than these are counted and not listed: a site that fell silent for a year has one reason."""
 
 
-def _watch(table: pl.DataFrame, rows: pl.DataFrame, cell_size: int) -> Watch:
-    told = table.filter(pl.col("promised_seconds") > 0)
-    counted = rows.group_by("controller_id", "site_id").agg(pl.col("n").sum())
+def _hidden(lines: Sequence[Line]) -> pl.DataFrame:
+    """The sites of a tree whose counts are hidden."""
+    owner, rows = "", []
+    for line in lines:
+        owner = owner if line.depth else line.name
+        if line.depth and line.count is None:
+            rows.append((owner, line.name))
+    return pl.DataFrame(rows, schema={"controller_id": pl.String, "site_id": pl.String}, orient="row")
+
+
+def _watch(table: pl.DataFrame, hidden: pl.DataFrame, *, whole: Shown) -> Watch:
+    told = table.filter(pl.col("promised_seconds") > 0).with_columns(pl.col("site_id").fill_null(NOWHERE))
     # Of a place with few events, the hours without any would tell when the few were.
-    few = counted.filter(pl.col("n") < cell_size)
-    shown = told.join(few, on=["controller_id", "site_id"], how="anti")
+    shown = told.join(hidden, on=["controller_id", "site_id"], how="anti")
     by_day = shown.group_by("day", "controller_id", "site_id").agg(
         unwatched=pl.col("unwatched_seconds").sum(),
         devices=pl.col("device_id").filter(pl.col("unwatched_seconds") > 0).n_unique(),
@@ -203,7 +212,7 @@ def _watch(table: pl.DataFrame, rows: pl.DataFrame, cell_size: int) -> Watch:
         devices=table.select("controller_id", "device_id").n_unique(),
         expected=int(told["expected"].sum()),
         promised=int(told["promised_seconds"].sum()) // HOUR_SECONDS,
-        unwatched=int(told["unwatched_seconds"].sum()) // HOUR_SECONDS,
+        unwatched=None if whole is None else int(told["unwatched_seconds"].sum()) // HOUR_SECONDS,
         days=tuple(worst.head(DAYS_SHOWN).sort("day", "controller_id", "site_id").to_dicts()),
         more=max(0, worst.height - DAYS_SHOWN),
     )
@@ -213,40 +222,44 @@ def _hours(name: str) -> pl.Expr:
     return pl.col(name) // HOUR_SECONDS
 
 
-def _places(rows: pl.DataFrame, watch: pl.DataFrame, whole: Shown, cell_size: int) -> Iterator[PlaceCovered]:
-    lines = folded(tree(rows, ("controller_id", "site_id"), whole, cell_size))
+def _places(lines: Sequence[Line], rows: pl.DataFrame, watch: pl.DataFrame) -> Iterator[PlaceCovered]:
     controller, site = (pl.col(name).fill_null(NOWHERE) for name in ("controller_id", "site_id"))
     named = {"controller": controller, "site": site, "both": controller + " / " + site}
-    here, watched_here = rows.with_columns(**named), watch.with_columns(**named)
+    here, watched_here, hidden = (each.with_columns(**named) for each in (rows, watch, _hidden(lines)))
     owner = ""
-    for line in lines:
+    for line in folded(lines):
         owner = owner if line.depth else line.name
         whose = pl.col("controller") == owner
         inside = whose & (pl.col("site") == line.name) if line.depth else whose | (pl.col("both") == line.name)
-        there = here.filter(inside)
-        hours = None if line.count is None else there["hour"].n_unique()
-        watched = watched_here.filter(inside)
+        there, watched = here.filter(inside), watched_here.filter(inside)
+        hours, devices = (None if line.count is None else there[name].drop_nulls().n_unique()
+                          for name in ("hour", "device_id"))  # fmt: skip
         expected = int(watched["expected"].sum()) if watched["expected"].count() else None
         # With the hours that were promised, those without an event would tell of the few with one.
-        unwatched = None if line.count is None else int(watched["unwatched_seconds"].sum()) // HOUR_SECONDS
-        devices = there["device_id"].drop_nulls().n_unique()
+        tells = line.count is None or hidden.filter(inside).height > 0
+        unwatched = None if tells else int(watched["unwatched_seconds"].sum()) // HOUR_SECONDS
         yield PlaceCovered(line.name, line.depth, line.count, hours, devices, expected, unwatched)
 
 
 # -- what was not seen, and what was changed --------------------------------------------------------------------------
 
 
-def _blind_spots(answer: Answer) -> Iterator[dict[str, Any]]:
+def _blind_spots(answer: Answer, cell_size: int) -> Iterator[dict[str, Any]]:
     """Each fact that a device never delivers, with the rules that ask it, and roughly how often."""
     spots = answer.table("blind_spots")
     counted = spots.group_by("device_id", "fact", "supply").agg(pl.col("rule_id").sort(), pl.col("cases").max())
-    told = [{**row, "band": _band(row["cases"])} for row in counted.iter_rows(named=True)]
-    names = [name for _, name in BANDS]
-    yield from sorted(told, key=lambda row: (names.index(row["band"]), row["device_id"], row["fact"]))
+    bounds = [bound for bound in BOUNDS if bound >= cell_size]
+    told = [{**row, "band": sum(row["cases"] >= bound for bound in bounds)} for row in counted.iter_rows(named=True)]
+    for row in sorted(told, key=lambda row: (-row["band"], row["device_id"], row["fact"])):
+        yield {**row, "band": _band(row["band"], bounds)}
 
 
-def _band(cases: int) -> str:
-    return next(name for least, name in BANDS if cases >= least)
+def _band(above: int, bounds: Sequence[int]) -> str:
+    """How a count is told of which so many bounds are known to be no more than it."""
+    if above == 0:
+        return f"below {digits(bounds[0])}" if bounds else "not shown"
+    least = digits(bounds[above - 1])
+    return f"{least} or more" if above == len(bounds) else f"{least} to {digits(bounds[above] - 1)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,11 +300,7 @@ def _counted(count: Shown) -> Markup:
     """A count for a cell; what is hidden says so to eyes and to readers aloud."""
     if count is None:
         return Markup('<span class="hidden" title="not shown">&ndash;<span class="aloud"> not shown</span></span>')
-    return Markup(_number(count))  # noqa: S704 - digits
-
-
-def _number(count: int) -> str:
-    return f"{count:,}".replace(",", NARROW_SPACE)
+    return Markup(digits(count))  # noqa: S704 - digits
 
 
 def _time(moment: datetime) -> str:

@@ -5,7 +5,7 @@ Rules:
 2. The tables of one sum are apart from each other: by rule, by day, by reason, and by controller and below it by site
    or by purpose. What lies below a hidden count is hidden.
 3. Only what is in force is counted as a finding; what would be one if a draft were law has tables of its own.
-4. Counts of messages (read, judged, rejected) are of the whole log, of nobody, and are shown as they are.
+4. What is suppressed, and what is shown as it is, `streams.replay.suppression` says.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import polars as pl
 from streams.replay.answer import Answer, RuleNamed
 from streams.replay.suppression import Shown, denominator, group, hidden_sum, total
 
+NARROW_SPACE = "\u202f"
 NOWHERE = "not known"
 """Where a case names no site or purpose."""
 TRUNCATED: Mapping[str, str] = {"day": "1d", "week": "1w", "month": "1mo"}
@@ -58,14 +59,21 @@ class RuleLine:
 FOUND = ("violation", "excused", "undetermined")
 
 
+def digits(count: int) -> str:
+    """A count as it is read, in groups of three digits."""
+    return f"{count:,}".replace(",", NARROW_SPACE)
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """All counted tables about rules of one standing."""
 
     totals: Mapping[str, Shown]
     """Cases by outcome: `violation`, `excused`, `undetermined`."""
-    cases: int
+    cases: Shown
     """Cases to which a rule of this standing applied: what the totals are a part of."""
+    cases_seen: int
+    """So many cases there are at least, by what is shown of them."""
     rules: tuple[RuleLine, ...]
     controllers: tuple[Line, ...]
     sites: tuple[Line, ...]
@@ -90,11 +98,14 @@ def findings(answer: Answer, standing: Standing, cell_size: int) -> Findings:
     sums = {outcome: int(tallies.filter(outcome=outcome)["n"].sum()) for outcome in FOUND}
     shown = {outcome: total(count, cell_size) for outcome, count in sums.items()}
     violations, unknown = tallies.filter(outcome="violation"), tallies.filter(outcome="undetermined")
-    period = period_of(answer)
+    period, lines = period_of(answer), _rules(tallies, named, shown, cell_size)
+    # Less the cases of the rules that show them, the sum would be what is hidden.
+    hidden = any(line.cases is None for line in lines)
     return Findings(
         totals=shown,
-        cases=int(tallies["n"].sum()),
-        rules=tuple(_rules(tallies, named, shown, cell_size)),
+        cases=None if hidden else int(tallies["n"].sum()),
+        cases_seen=max(_seen(line.cases for line in lines), _seen(shown.values())),
+        rules=tuple(lines),
         controllers=tuple(tree(violations, ("controller_id",), shown["violation"], cell_size)),
         sites=tuple(folded(tree(violations, ("controller_id", "site_id"), shown["violation"], cell_size))),
         purposes=tuple(folded(tree(violations, ("controller_id", "purpose_id"), shown["violation"], cell_size))),
@@ -104,6 +115,11 @@ def findings(answer: Answer, standing: Standing, cell_size: int) -> Findings:
         boundary=_boundary(answer, standing, sums["violation"], shown["violation"], cell_size),
         reasons=tuple(_reasons(answer, standing, shown["undetermined"], sums["undetermined"], cell_size)),
     )
+
+
+def _seen(counts: Iterable[Shown]) -> int:
+    """The sum of the counts that are shown."""
+    return sum(count for count in counts if count is not None)
 
 
 def _rules(

@@ -1,14 +1,21 @@
 """Small counts are not shown: neither as they are, nor so that a total or a neighbour gives them away.
 
 A count of a few cases at one gate on one day can be one person, whom a colleague knows. So a report shows no count from
-1 to below the cell size. What is known of a hidden count is only that it belongs to a group with a known sum.
+1 to below the cell size, nor one that gives such a count away by subtraction. What is known of a hidden count is only
+that it belongs to a group with a known sum.
+
+Suppressed is whatever counts persons: cases, judged events, breaches, withdrawals; so are the devices and hours of a
+place whose events are hidden, since each stands for one. Shown as they are: messages by which nobody was judged
+(rejected, repeated, replaced, contradicting, not known yet) and records, of the whole log, since coverage must say
+exactly what is missing; devices, promises, hours and offsets besides, which are of no person.
 
 Rules:
 1. Of a group whose sum is shown, no small count can be computed by who knows the sum, the other counts and these rules.
    Small ones among larger ones hide each other where their sum leaves them open; else the smallest of the larger ones
    is hidden with them. Where all are small, all are hidden, the zeros too.
 2. What a hidden count consists of is hidden whole.
-3. A denominator is shown only where it bounds nothing that is hidden.
+3. A denominator is shown only where it bounds nothing that is hidden, and where what it leaves over, which no table
+   shows, is no small count. The sum of denominators is shown where all of them are.
 4. A zero is no person, and is shown where it gives nothing away. A cell size of 1 hides nothing; 2 would hide ones
    only, and so tell them.
 """
@@ -52,12 +59,15 @@ def _open(small: Sequence[int], cell_size: int) -> bool:
 
 
 def denominator(count: int, parts: Sequence[Shown], hidden_sums: Sequence[int], cell_size: int) -> Shown:
-    """The count of which `parts` are a part, where it may be shown.
+    """The count of which `parts` are a part, where it may be shown with the rest that it leaves over.
 
     A hidden part is at most `hidden_sums` of its own group: what is hidden there, as far as a reader can compute it.
     """
-    most = sum(bound if part is None else part for part, bound in zip(parts, hidden_sums, strict=True))
-    return None if count < max(most, cell_size) and count > 0 else count
+    rest = count - sum(part for part in parts if part is not None)
+    if rest == 0 and None not in parts:
+        return count
+    most = sum(bound for part, bound in zip(parts, hidden_sums, strict=True) if part is None)
+    return count if rest >= max(most, cell_size) else None
 
 
 def hidden_sum(shown: Sequence[Shown], whole: Shown, cell_size: int) -> int:
