@@ -46,6 +46,7 @@ from streams.replay.judgement import TABLES as PARTS
 from streams.replay.judgement import Bench, Judged, judged, summed_up, tables_of
 from streams.replay.marks import suspects, write_marks
 from streams.replay.ndjson_source import BLOCK_BYTES, PACKED_PIECE_BYTES, PIECE_BYTES
+from streams.replay.part import EVENTS
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
 from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle
@@ -268,7 +269,8 @@ class Replay:
         verdicts.mkdir()
         for number, name in enumerate(names):
             shutil.copyfile(self._place(name) / "verdicts.parquet", verdicts / f"part-{number:06}.parquet")
-        standing = settled(bench, self.question, (self._read(name, "entries") for name in names))
+        torn = any(hole.topic in EVENTS for hole in self.source.holes)
+        standing = settled(bench, self.question, (self._read(name, "entries") for name in names), torn=torn)
         write_verdicts(standing.verdicts, verdicts / "standing.parquet")
         write_table(
             summed_up("tallies", [*(self._read(name, "tallies") for name in names), standing.tallies]),

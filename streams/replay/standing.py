@@ -1,14 +1,19 @@
-"""What stands at the end of a range: deadlines and windows, as verdicts and counts of an answer."""
+"""What stands at the end of a range: deadlines and windows, as verdicts and counts of an answer.
+
+Rule: where a log of events has a hole, no duty is breached that an event in it may have fulfilled or put off.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from streams.core.docket import Docket
+from streams.core.facts import Unknown
 from streams.core.holder import Standing as Pending
 from streams.core.instant import SECOND, moment_of
 from streams.core.judge import Outcome
@@ -29,8 +34,11 @@ class Standing(NamedTuple):
     tallies: pl.DataFrame
 
 
-def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -> Standing:
-    """Deadlines and windows of which something is to be said within the range, looked at as of its end."""
+def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame], *, torn: bool = False) -> Standing:
+    """Deadlines and windows of which something is to be said within the range, looked at as of its end.
+
+    `torn` says that some events are lost.
+    """
     first, after = question.span
     views, book = bench.views, bench.rulebook
     whole = pl.concat([pl.DataFrame(schema=ENTRIES), *entries])
@@ -41,11 +49,22 @@ def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame]) -
         for duty, case in happenings_of(table):
             docket.enter(duty, case)
         latest |= said_of(docket, until)
-    rows = [_row(each, WORD[each.status]) for each in latest.values() if each.status in WORD]
+    said = map(_doubted, latest.values()) if torn else latest.values()
+    rows = [_row(each, WORD[each.status]) for each in said if each.status in WORD]
     start = moment_of(first)
     held = [row for row in rows if row["occurred_at"] is None or row["occurred_at"] >= start or _reaches(row, start)]
     verdicts = pl.DataFrame([{name: row[name] for name in VERDICTS} for row in held], schema=VERDICTS)
     return Standing(verdicts, _tallies(held))
+
+
+def _doubted(standing: Pending) -> Pending:
+    """A breach as unknown, where a lost event may have undone it."""
+    if isinstance(standing, Window) or standing.status is not Status.BREACHED:
+        return standing
+    answers = (*standing.rule.fulfilled_by, *standing.rule.extended_by)
+    if all(clause.case is None for clause in answers):
+        return standing
+    return replace(standing, status=Status.UNDETERMINED, why=Unknown.FEED_MISSING)
 
 
 def _persons(entries: pl.DataFrame) -> list[str]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
 
 import pytest
 
 from command_line import Run
+from rule_texts import a_pack, a_rule
 from schemas.topics import TopicName
 from settled_world import a_feed, text_at, tick
 from small_estate import SmallEstate
-from small_logs import PACK, SOME, archive, the_records, told
+from small_logs import PACK, SOME, UNTIL, answer, archive, the_records, told
 from streams.core.instant import moment_of
+from streams.core.rulebook import load
 from streams.errors import InputError
 from streams.replay.answer import read_answer
 from streams.replay.log_range import Asked, ranges_of
 from streams.replay.manifest import Wanted, read_manifest, write_manifest
+from streams.replay.parquet_source import ParquetSource
 from streams.replay.reconciliation import check_whole
 
 RANGE = ("--from", text_at(-100), "--to", text_at(100))
@@ -89,6 +93,43 @@ def test_what_an_archive_was_never_told_to_hold_is_a_hole_and_no_consent_is_abse
     if hole.startswith(("subjects", "registry")):
         assert of_consent
         assert {each[3:] for each in of_consent} == {("undetermined", "feed_missing")}
+
+
+DUTY = load(
+    [
+        (
+            "duty.yaml",
+            a_pack(
+                a_rule(
+                    "test.reviewed",
+                    kind="deadline",
+                    judges=None,
+                    condition=None,
+                    deadline={
+                        "opens": [{"case": "match"}],
+                        "key": ["controller", "event"],
+                        "due": {"after": 1, "unit": "hours"},
+                        "fulfilled_by": [{"case": "human_review"}],
+                    },
+                )
+            ),
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(("lost", "said"), [(0, ("violation", None)), (1, ("undetermined", "feed_missing"))])
+def test_a_duty_that_a_lost_event_may_have_fulfilled_is_not_breached(
+    tmp_path: Path, lost: int, said: tuple[str, str | None]
+) -> None:
+    def more(each: Wanted) -> Wanted:
+        return each.model_copy(update={"next_offset": lost} if each.topic is TopicName.ENCOUNTERS else {})
+
+    held = told_to_hold(archive(tmp_path / "in", RECORDED[:1]), more)
+    source = ParquetSource(str(held), allow_holes=True)
+    assert len(source.holes) == lost
+    found = answer(source, tmp_path / "out", DUTY, until=UNTIL + timedelta(days=1))
+    assert {each[3:] for each in told(found)} == {said}
 
 
 def test_an_archive_of_a_range_is_whole_also_where_nothing_was_recorded(
