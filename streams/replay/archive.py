@@ -19,7 +19,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
-from os import fsync
 from pathlib import Path
 
 import polars as pl
@@ -39,14 +38,13 @@ from streams.replay.manifest import (
     Stretch,
     Table,
     Wanted,
-    digest_of,
     missing,
     read_manifest,
-    settle,
     unsound,
     write_manifest,
 )
 from streams.replay.part import Piece, tables_of
+from streams.replay.whole_file import digest_of, put_in_place, to_disk
 
 DAY_MILLIS = 24 * 3600 * 1000
 PART_OFFSETS = 131_072
@@ -211,10 +209,9 @@ class Archive:
         file.parent.mkdir(parents=True, exist_ok=True)
         kept = file.with_name(f".{file.name}.tmp")
         table.write_parquet(kept, compression="zstd", statistics=True)
-        with kept.open("rb") as written:
-            fsync(written.fileno())
+        to_disk(kept)
         told = Table(path=path, rows=table.height, size_bytes=kept.stat().st_size, sha256=digest_of(kept))
-        settle(kept, file)
+        put_in_place(kept, file)
         return told
 
     def commit(self) -> None:

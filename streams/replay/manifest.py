@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.contract import Digest, UtcTime
 from schemas.topics import TopicName
 from streams.errors import InputError, Place
+from streams.replay.whole_file import digest_of, write_whole
 
 MANIFEST = "manifest.json"
-PIECE_BYTES = 1 << 20
 HOLES_SHOWN = 5
 
 Offset = Annotated[int, Field(ge=0)]
@@ -227,35 +226,6 @@ def manifest_of(text: bytes, place: Place) -> Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest on disk: at any instant there is the old one or the new one, whole."""
     write_whole(folder / MANIFEST, manifest.to_json())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole, on the disk, or not at all."""
-    kept = path.with_name(f".{path.name}.tmp")
-    with kept.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    settle(kept, path)
-
-
-def settle(kept: Path, path: Path) -> None:
-    """Give a file that is on the disk its name, durably."""
-    kept.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def unsound(folder: Path, parts: Iterable[Part]) -> Iterator[Hole]:

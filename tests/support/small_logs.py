@@ -19,10 +19,11 @@ from settled_world import PEOPLE, a_feed, a_match, a_settled_world, text_at, tic
 from streams.core.instant import moment_of
 from streams.core.rulebook import Rulebook, load
 from streams.replay.answer import Answer, read_answer
-from streams.replay.manifest import Manifest, Part, Table, Wanted, digest_of, write_manifest
+from streams.replay.manifest import Manifest, Part, Table, Wanted, write_manifest
 from streams.replay.part import Piece, tables_of
 from streams.replay.question import Question
 from streams.replay.run import Replay
+from streams.replay.whole_file import digest_of
 
 PACK = a_pack(
     a_rule("test.always", condition="purpose_named"),
