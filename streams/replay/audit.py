@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streams.errors import ConfigurationError
 from streams.replay.answer import Answer, read_answer
 from streams.replay.comparison import (
     LIVE,
@@ -21,11 +20,24 @@ from streams.replay.comparison import (
     unlike,
     within,
 )
-from streams.replay.report import Asides, report, write_report
+from streams.replay.report import Asides, check_report, report, write_report
 from streams.replay.suppression import CELL_SIZE
-from streams.replay.violation_log import ViolationLog, read_violations
+from streams.replay.violation_log import ViolationLog, partitions_of_log, read_violations
 from streams.screen import say
 from streams.settings import load_settings
+
+
+def check_asides(old: str | None, file: Path | None, cell_size: int, out: Path) -> None:
+    """Raise now what would keep an answer's difference to `old`, or its report, from being made after a long replay.
+
+    `out` is the folder that the answer will be in.
+    """
+    if file is not None:
+        check_report(file, cell_size, made=out)
+    if old == LIVE:
+        partitions_of_log(load_settings())
+    elif old is not None:
+        read_answer(Path(old))
 
 
 def compared(old: str, answer: Answer) -> Comparison:
@@ -51,8 +63,7 @@ def write_report_of(
     answer: Answer, file: Path, *, old: str | None = None, with_log: bool = False, cell_size: int = CELL_SIZE
 ) -> None:
     """Write the report of an answer, with its difference to `old` and what the log settled, where that is asked for."""
-    if cell_size == 2:
-        raise ConfigurationError("--cell-size: expected 3 or more, or 1 to show every count: 2 would tell which are 1")
+    check_report(file, cell_size)
     asides = Asides(
         comparison=None if old is None else compared(old, answer),
         compared_with=_named(old),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from streams.errors import ConfigurationError
@@ -39,6 +40,12 @@ STYLE: dict[str, Any] = {
     "ytick.color": INK,
     "hatch.linewidth": 0.6,
 }
+
+
+def check_library() -> None:
+    """Raise ConfigurationError where the library of charts is not installed."""
+    if find_spec("matplotlib") is None:
+        raise ConfigurationError("charts need matplotlib: install the extra, `consentinel[report]`")
 
 
 def over_time(lines: Sequence[Line], name: str, *, color: str = RED) -> str:
@@ -93,15 +100,11 @@ def _look(color: str, *, hidden: bool) -> dict[str, Any]:
 
 @contextmanager
 def _axes(name: str, height: float) -> Iterator[tuple[Axes, list[str]]]:
-    """An empty chart; after the block the list holds its SVG.
+    """An empty chart; after the block the list holds its SVG."""
+    check_library()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    Raises ConfigurationError where the library of charts is not installed.
-    """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigurationError("charts need matplotlib: install the extra, `consentinel[report]`") from None
     drawn: list[str] = []
     style: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style):

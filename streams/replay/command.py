@@ -5,7 +5,7 @@ Rules:
 2. A range of a Kafka log is moved to an archive in the output first, by the same code as `consentinel archive`, and
    replayed from there: so a run that was killed reads no record twice. The command that the answer names replays that
    archive, since the log goes on.
-3. Exit code 1 where a violation in force stands.
+3. Exit code 1 where a violation in force stands. What is asked besides the answer is refused before anything is judged.
 4. How far an event may lie beyond its append time, and how far clocks may differ, are the settings of the workers,
    `CONSENTINEL_FUTURE_SECONDS` and `CONSENTINEL_SKEW_SECONDS`; where one is not the default, the command that the
    answer names says it.
@@ -59,19 +59,19 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         str | None, typer.Option("--known-at", help="Only what was recorded by then: an instant, or a file of offsets.")
     ] = None,
     allow_holes: Annotated[bool, typer.Option(help="Replay an archive with holes, and name them.")] = False,
-    old: Annotated[
-        str | None, typer.Option("--compare", help="Tell the difference to an older answer, or to `live`, too.")
-    ] = None,
+    old: Annotated[str | None, typer.Option("--compare", help="An older answer, or `live`: tell what differs.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the page of an auditor, HTML, too.")] = None,
     cell_size: Annotated[int, typer.Option(min=1, help="Counts below it are not shown in the report.")] = CELL_SIZE,
 ) -> None:
     """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
     from streams.packs import rulebook, titles
     from streams.progress import progress
+    from streams.replay.audit import check_asides
     from streams.replay.question import Question, known_at
     from streams.replay.run import Replay
     from streams.settings import load_settings
 
+    check_asides(old, report, cell_size, out)
     settings, day = load_settings(), None if rules_as_of is None else rules_as_of.date()
     frontier, moment = known_at(known)
     question = Question(

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ import polars as pl
 from markupsafe import Markup
 
 from schemas.verdict import Violation
-from streams.errors import InputError, Place
+from streams.errors import ConfigurationError, InputError, Place
 from streams.replay import chart
 from streams.replay.answer import ANSWER, Answer
 from streams.replay.comparison import BY, Comparison, Difference
@@ -88,6 +89,26 @@ def report(answer: Answer, asides: Asides = NOTHING_ASIDE, *, cell_size: int = C
         compared_with=asides.compared_with,
         settled=None if asides.log is None else _settled(asides.log, cell_size),
     )
+
+
+def check_report(file: Path, cell_size: int, *, made: Path | None = None) -> None:
+    """Raise what would keep a report from being written to `file`; the folder `made` will be there by then.
+
+    Raises InputError where the file cannot be written, and ConfigurationError where the cell size tells small counts or
+    the library of charts is not installed.
+    """
+    if cell_size == 2:
+        raise ConfigurationError("--cell-size: expected 3 or more, or 1 to show every count: 2 would tell which are 1")
+    chart.check_library()
+    if file.is_dir():
+        raise InputError("cannot be written: expected a file, found a folder", place=Place(str(file)))
+    folder = file.parent
+    if folder.resolve() == (made and made.resolve()):
+        return
+    if not folder.is_dir():
+        raise InputError("cannot be written: expected a folder to write it to, found none", place=Place(str(file)))
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise InputError("cannot be written: expected leave to write it", place=Place(str(file)))
 
 
 def write_report(page: str, file: Path) -> None:

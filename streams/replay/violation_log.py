@@ -59,17 +59,24 @@ class ViolationLog:
                 self.partitions[violation.violation_id] = partition
 
 
+def partitions_of_log(settings: Settings) -> int:
+    """How many partitions the log has.
+
+    Raises ConfigurationError where it is not there, and DeliveryError where no broker answers.
+    """
+    count = len(ranges_of(settings.brokers, settings.prefix, [TopicName.VIOLATIONS], Asked()))
+    if count == 0:
+        raise ConfigurationError("expected the topic, found none", place=Place(settings.topic(TopicName.VIOLATIONS)))
+    return count
+
+
 def read_violations(settings: Settings, wanted: Callable[[Violation], bool]) -> ViolationLog:
     """Read the log to the end it has now.
 
-    Raises ConfigurationError where it is not there, DeliveryError where no broker answers, and LogError where the log
-    cannot be trusted.
+    Raises what `partitions_of_log` does, and LogError where the log cannot be trusted.
     """
     topic = settings.topic(TopicName.VIOLATIONS)
-    count = len(ranges_of(settings.brokers, settings.prefix, [TopicName.VIOLATIONS], Asked()))
-    if count == 0:
-        raise ConfigurationError("expected the topic, found none", place=Place(topic))
-    log = ViolationLog(topic, count, wanted)
+    log = ViolationLog(topic, partitions_of_log(settings), wanted)
     asyncio.run(_to_the_end(LogReader(topic, brokers=settings.brokers), log))
     return log
 
