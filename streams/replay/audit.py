@@ -10,16 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from streams.replay.answer import Answer, read_answer
-from streams.replay.comparison import (
-    LIVE,
-    Comparison,
-    compare,
-    in_the_say_of,
-    said_by_answer,
-    said_by_log,
-    unlike,
-    within,
-)
+from streams.replay.comparison import LIVE, Comparison, compare, in_the_say_of, said_by_answer, unlike
+from streams.replay.comparison_log import compare_log
 from streams.replay.report import Asides, check_report, report, write_report
 from streams.replay.suppression import CELL_SIZE
 from streams.replay.violation_log import ViolationLog, partitions_of_log, read_violations
@@ -47,8 +39,7 @@ def compared(old: str, answer: Answer) -> Comparison:
         for difference in unlike(older.manifest, answer.manifest):
             say(difference)
         return compare(said_by_answer(older), said_by_answer(answer))
-    live = said_by_log(log_for(answer).last.values())
-    return compare(live, within(said_by_answer(answer), answer.manifest), old_tells_unknown=False)
+    return compare_log(log_for(answer).last, answer)
 
 
 def log_for(answer: Answer) -> ViolationLog:

@@ -11,8 +11,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import polars as pl
@@ -44,10 +44,11 @@ SAID: Mapping[str, pl.DataType] = {
     "deciding_records": TEXTS,
     "excused_by": TEXTS,
 }
-"""What one side says of one breach; `outcome` is `violation`, `excused`, `undetermined` or `nothing`."""
+"""What one side says of one breach; `outcome` is `violation`, `excused`, `undetermined` or `nothing`, or, on the log
+alone, `contested`."""
 
 OUTCOMES: Mapping[str, str] = {
-    "open": "violation", "contested": "violation", "excused": "excused", "retracted": NOTHING,
+    "open": "violation", "contested": "contested", "excused": "excused", "retracted": NOTHING,
 }  # fmt: skip
 """What the status of a violation says of the case. A contested one stands until a person decides."""
 
@@ -64,8 +65,18 @@ class Difference(StrEnum):
     """The same verdict, on other deciding records, excuses or reasons."""
 
 
+class Left(StrEnum):
+    """Why the log of violations is left as it is, though an answer does not say the same; in the order of telling."""
+
+    CONTESTED = "contested"
+    """A person decides, not an answer."""
+    NOT_SEEN = "not_seen"
+    """The answer cannot have seen it."""
+
+
 BY = ("difference", "rule_id", "controller_id", "site_id", "purpose_id", "was", "became")
 """What differences are counted by."""
+LEFT: Mapping[str, pl.DataType] = dict.fromkeys(("left", *BY, "event_id", "violation_id"), pl.String())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +86,8 @@ class Comparison:
     rows: pl.DataFrame
     compared: int
     """Breaches on which at least one side has a word."""
-
-    def total(self, difference: Difference) -> int:
-        """How many breaches differ so."""
-        return self.rows.filter(difference=difference.value).height
+    left: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LEFT))
+    """What is not the same and no difference either, in such rows, and why, in `left`."""
 
     @property
     def differs(self) -> bool:
@@ -87,9 +96,17 @@ class Comparison:
 
     def counts(self) -> pl.DataFrame:
         """Breaches by `BY`, as `n`, with `examples` of events (of a deadline or a window: its id); the most first."""
-        example = pl.coalesce("event_id", pl.col("violation_id").str.slice(0, 12)).sort().head(EXAMPLES)
-        counted = self.rows.group_by(BY).agg(n=pl.len(), examples=example)
-        return counted.sort("n", *BY, descending=[True, *(False for _ in BY)], nulls_last=True)
+        return _counted(self.rows, BY)
+
+    def left_counts(self) -> pl.DataFrame:
+        """The same of what is left as it is, by `left` in place of the difference."""
+        return _counted(self.left, ("left", *BY[1:]))
+
+
+def _counted(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    example = pl.coalesce("event_id", pl.col("violation_id").str.slice(0, 12)).sort().head(EXAMPLES)
+    counted = rows.group_by(by).agg(n=pl.len(), examples=example)
+    return counted.sort("n", *by, descending=[True, *(False for _ in by)], nulls_last=True)
 
 
 def said_by_answer(answer: Answer) -> pl.DataFrame:
@@ -169,7 +186,7 @@ def _difference(old_tells_unknown: bool) -> pl.Expr:
         .then(pl.lit(Difference.OTHER_GROUNDS.value))
         .when((was == became) | silent)
         .then(None)
-        .when(was == "violation")
+        .when((was == "violation") | ((was == "contested") & (became != "violation")))
         .then(pl.lit(Difference.NO_LONGER_VIOLATING.value))
         .when(became == "violation")
         .then(pl.lit(Difference.NEWLY_VIOLATING.value))

@@ -98,7 +98,7 @@ def reconcile(answer: Answer, log: ViolationLog, partitions: int, *, retract: bo
     `log` holds the breaches on which the answer has a say; `partitions` is their count on the log.
     """
     rows = {row["violation_id"]: row for row in _rows(answer)}
-    judged, found, not_judged = _judged(answer), [], 0
+    judged, found, not_judged = judged_by(answer), [], 0
     breaches = sorted(log.last.keys() | rows.keys())
     for violation_id in breaches:
         known, row = log.last.get(violation_id), rows.get(violation_id)
@@ -123,9 +123,17 @@ Judged: TypeAlias = frozenset[tuple[datetime, str, str | None]]
 """Hours, controllers and devices of which events were judged."""
 
 
-def _judged(answer: Answer) -> Judged:
+def judged_by(answer: Answer) -> Judged:
+    """Of what an answer judged events."""
     table = answer.table("coverage").filter(pl.col("judged") > 0)
     return frozenset(table.select("hour", "controller_id", "device_id").iter_rows())
+
+
+def is_left_alone(known: Violation, outcome: str, judged: Judged) -> bool:
+    """Whether nothing is corrected of a breach on the log, where the answer says `outcome` of it, or `NOTHING`."""
+    if _status(known, outcome, retract=False) is None:
+        return True
+    return outcome == NOTHING and not _of_what_was_judged(known, judged)
 
 
 def _of_what_was_judged(known: Violation, judged: Judged) -> bool:

@@ -24,8 +24,8 @@ from schemas.verdict import Violation
 from streams.errors import ConfigurationError, InputError, Place
 from streams.replay import chart
 from streams.replay.answer import ANSWER, Answer
-from streams.replay.comparison import BY, Comparison, Difference
-from streams.replay.comparison_page import TITLES
+from streams.replay.comparison import Comparison, Difference, Left
+from streams.replay.comparison_page import LEFT_TITLES, TITLES
 from streams.replay.report_table import NOWHERE, Findings, Line, digits, findings, folded, tree, withdrawals
 from streams.replay.suppression import CELL_SIZE, Shown, group, total
 from streams.replay.whole_file import digest_of
@@ -285,7 +285,7 @@ def _band(above: int, bounds: Sequence[int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """One kind of difference: how many breaches, by rule, and by controller."""
+    """One kind of difference, or of what is left as it is: how many breaches, by rule, and by controller."""
 
     title: str
     count: Shown
@@ -294,12 +294,16 @@ class Corrected:
 
 
 def _corrections(comparison: Comparison, cell_size: int) -> Iterator[Corrected]:
-    rows = comparison.rows.select(*BY).with_columns(n=pl.lit(1, pl.Int64))
     for difference in Difference:
-        of_kind = rows.filter(difference=difference.value)
-        whole = total(of_kind.height, cell_size)
-        by = [tuple(tree(of_kind, (name,), whole, cell_size)) for name in ("rule_id", "controller_id")]
-        yield Corrected(TITLES[difference], whole, by[0], by[1])
+        yield _corrected(TITLES[difference], comparison.rows.filter(difference=difference.value), cell_size)
+    for left in Left:
+        yield _corrected(LEFT_TITLES[left], comparison.left.filter(left=left.value), cell_size)
+
+
+def _corrected(title: str, of_kind: pl.DataFrame, cell_size: int) -> Corrected:
+    rows, whole = of_kind.with_columns(n=pl.lit(1, pl.Int64)), total(of_kind.height, cell_size)
+    rules, controllers = (tuple(tree(rows, (name,), whole, cell_size)) for name in ("rule_id", "controller_id"))
+    return Corrected(title, whole, rules, controllers)
 
 
 def _settled(log: Sequence[Violation], cell_size: int) -> Mapping[str, Corrected]:
