@@ -196,11 +196,13 @@ class SmallEstate:
         key: bytes | None = None,
         partition: int | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int | None = None,
     ) -> Place:
-        """Write bytes as they are and return where they stand."""
+        """Write bytes as they are, at an instant by the broker's clock, and return where they stand."""
         if self._producer is None:
             self._producer = KafkaProducer(bootstrap_servers=[self.broker], acks="all", max_request_size=16 * 2**20)
-        sent = self._producer.send(self.topic(name), value=value, key=key, partition=partition, headers=list(headers))
+        place: dict[str, Any] = {"key": key, "partition": partition, "timestamp_ms": timestamp_ms}
+        sent = self._producer.send(self.topic(name), value=value, headers=list(headers), **place)
         told = sent.get(timeout=PATIENCE_SECONDS)
         return Place(told.partition, told.offset)
 
