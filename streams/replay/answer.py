@@ -134,13 +134,13 @@ TABLES: Mapping[str, Mapping[str, pl.DataType]] = {
 """The tables that are one file each, by name."""
 
 
-class Part(BaseModel):
+class Closed(BaseModel):
     """A part of an answer's manifest: fixed, and with nothing that the format does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class RuleNamed(Part):
+class RuleNamed(Closed):
     """One rule by which was judged."""
 
     id: str
@@ -152,7 +152,7 @@ class RuleNamed(Part):
     kind: Literal["condition", "window", "deadline"]
 
 
-class PackNamed(Part):
+class PackNamed(Closed):
     """One pack of rules; the digest covers its rules in canonical form."""
 
     id: str
@@ -162,7 +162,7 @@ class PackNamed(Part):
     rules: tuple[RuleNamed, ...]
 
 
-class Source(Part):
+class Source(Closed):
     """From where the logs were read: one of `parquet`, `ndjson`, `kafka`."""
 
     kind: Literal["parquet", "ndjson", "kafka"]
@@ -174,7 +174,7 @@ class Source(Part):
     """Of a Kafka log: by topic and partition the next offset that was not read."""
 
 
-class KnownAt(Part):
+class KnownAt(Closed):
     """Up to where the logs were known: what was recorded later does not count."""
 
     instant: UtcTime | None = None
@@ -182,7 +182,7 @@ class KnownAt(Part):
     """By topic and partition the first offset that was not known."""
 
 
-class Counts(Part):
+class Counts(Closed):
     """What became of every line or record that was read; their sum is `read`."""
 
     read: int
@@ -205,7 +205,7 @@ class Counts(Part):
     """Records that are no contract."""
 
 
-class Hole(Part):
+class Hole(Closed):
     """A stretch of a log that the source does not hold; nothing is said of it: not replayable."""
 
     topic: str
@@ -216,7 +216,7 @@ class Hole(Part):
     reason: str
 
 
-class Manifest(Part):
+class Manifest(Closed):
     """`answer.json`: what was asked, of which logs, by which law, and what came of it."""
 
     format: Literal[2] = FORMAT

@@ -105,7 +105,7 @@ class Offline:
             for piece in pieces_of(file):
                 yield from self._judge_piece(str(file), piece)
 
-    def _judge_piece(self, file: str, piece: Piece) -> Iterator[dict[str, Any]]:
+    def _judge_piece(self, file: str, piece: DecodedLines) -> Iterator[dict[str, Any]]:
         said: list[tuple[int, dict[str, Any]]] = []
         for kind, frame in frames(piece.matches, piece.others):
             verdicts = self.judge(kind, frame)
@@ -133,7 +133,7 @@ class Offline:
                 self.outcomes[rule.id, outcome.word] += count
 
 
-class Piece(NamedTuple):
+class DecodedLines(NamedTuple):
     """Some lines of a file, decoded: the number of the first one, match events, encounters and what is neither."""
 
     start: int
@@ -141,15 +141,15 @@ class Piece(NamedTuple):
     others: Decoded
 
 
-def pieces_of(file: Path) -> Iterator[Piece]:
+def pieces_of(file: Path) -> Iterator[DecodedLines]:
     """A file of events, decoded a piece at a time; raises InputError where it cannot be read."""
     start = 1
     for lines in _pieces(lines_of(file)):
-        yield Piece(start, *decode_lines(lines))
+        yield DecodedLines(start, *decode_lines(lines))
         start += len(lines)
 
 
-def bad_lines(file: str, piece: Piece) -> Iterator[BadLine]:
+def bad_lines(file: str, piece: DecodedLines) -> Iterator[BadLine]:
     """The lines of a piece that are no events."""
     for each in piece.others.refused:
         yield BadLine(file, piece.start + each.row, each.error.reason, each.error.expected)
