@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rule_texts import a_pack, a_rule
 from schemas.contract import Message, time_text
 from schemas.topics import TopicName
 from small_estate import LiveWorker, SmallEstate
@@ -74,14 +75,19 @@ def test_a_broker_whose_clock_is_ahead_makes_the_hold_no_longer(estate: SmallEst
     worker.until(lambda: judged(worker) == 1, "the end of the hold")
 
 
-def test_what_is_held_is_bounded_in_bytes_and_what_comes_later_goes_on_when_it_is_let_go(estate: SmallEstate) -> None:
+def test_what_is_held_is_bounded_in_bytes_and_what_comes_later_goes_on_when_it_is_let_go(
+    estate: SmallEstate, tmp_path: Path
+) -> None:
+    law = tmp_path / "law.yaml"  # one rule: what is let go is told in a moment
+    law.write_text(a_pack(a_rule("test.r1.consent", condition="NOT consent_in_force")))
     estate.send(*behind(3))
     full, other = (next(ref for ref in STRANGERS if partition_of(ref, 2) == home) for home in (0, 1))
     names = [f"{number:0>120}" for number in range(MANY)]  # long, so that few events fill the bound
     with ThreadPoolExecutor(16) as writers:
         made = [a_match(event_id=name, probe_id=name, at=time_text(ago(0)), subject_ref=full) for name in names]
         list(writers.map(lambda event: put(estate, event), made))
-    worker = estate.worker(hold_seconds="3600", max_queued_bytes=str(MIB), max_queued_runs="2", max_poll_records="500")
+    bounds = {"max_queued_bytes": str(MIB), "max_queued_runs": "2", "max_poll_records": "500"}
+    worker = estate.worker(rules=str(law), hold_seconds="3600", **bounds)
     worker.ready()
 
     def size() -> float:
