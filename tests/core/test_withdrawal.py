@@ -28,6 +28,10 @@ def test_a_match_after_a_withdrawal_is_told_with_its_delay(seconds: float) -> No
     assert delay == pytest.approx(seconds, abs=1e-9)
 
 
+def test_a_withdrawal_counts_though_no_record_says_what_was_agreed_to() -> None:
+    assert told(a_world(consent=None, withdrawal={"valid_from": before(60)})) == [("zoo", 60.0)]
+
+
 def test_of_two_withdrawals_the_later_counts() -> None:
     again = {"kind": "consent_withdrawn", "record_id": "again", "valid_from": before(5), "purposes": []}
     again |= {"subject_ref": MEMBER, "controller_id": "zoo"}
