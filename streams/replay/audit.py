@@ -3,13 +3,18 @@
 Rules:
 1. The word `live` in place of a folder is the log of violations on the broker of the settings, as it stands.
 2. A report calls the other side of a comparison by its digest: a path says nothing, or too much.
+3. A report tells corrections by the log of violations that is at hand: the broker's where it is asked for or was the
+   source, else that of the archive that was replayed. Where there is none, it says so.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from streams.errors import ConfigurationError
 from streams.replay.answer import Answer, read_answer
+from streams.replay.archived_log import archived_log
 from streams.replay.comparison import LIVE, Comparison, compare, in_the_say_of, said_by_answer, unlike
 from streams.replay.comparison_log import compare_log
 from streams.replay.report import Asides, check_report, report, write_report
@@ -53,18 +58,32 @@ def log_for(answer: Answer) -> ViolationLog:
 def write_report_of(
     answer: Answer, file: Path, *, old: str | None = None, with_log: bool = False, cell_size: int = CELL_SIZE
 ) -> None:
-    """Write the report of an answer, with its difference to `old` and what the log settled, where that is asked for."""
+    """Write the report of an answer, with its difference to `old`, or else to the log of violations that is at hand.
+
+    The log on the broker is read where `old` is the word for it, or `with_log` asks for it.
+    """
     check_report(file, cell_size)
-    asides = Asides(
-        comparison=None if old is None else compared(old, answer),
-        compared_with=_named(old),
-        log=list(log_for(answer).last.values()) if with_log else None,
-    )
+    live = with_log or old == LIVE
+    log = log_for(answer) if live else archived_log(answer)
+    asides = Asides(log=None if log is None else list(log.last.values()))
+    if old not in (None, LIVE):
+        asides = replace(asides, comparison=compared(str(old), answer), compared_with=_named(str(old)))
+    elif log is not None:
+        where = "as it stands" if live else "in the archive"
+        found = compare_log(log.last, answer)
+        asides = replace(asides, comparison=found, compared_with=f"the log of violations {where}")
     write_report(report(answer, asides, cell_size=cell_size), file)
     say(f"{answer.manifest.verdicts} verdicts reported in {file}")
 
 
-def _named(old: str | None) -> str:
-    if old in (None, LIVE):
-        return "the log of violations as it stands"
-    return f"the answer whose verdicts digest to {read_answer(Path(str(old))).manifest.verdict_digest[:16]}"
+def _named(old: str) -> str:
+    return f"the answer whose verdicts digest to {read_answer(Path(old)).manifest.verdict_digest[:16]}"
+
+
+def has_log() -> bool:
+    """Whether the broker of the settings has a log of violations."""
+    try:
+        partitions_of_log(load_settings())
+    except ConfigurationError:
+        return False
+    return True

@@ -51,12 +51,16 @@ class ViolationLog:
             except ContractError:
                 self.unreadable += 1
                 continue
-            known = self.last.get(violation.violation_id)
-            if known is not None and violation.is_overtaken(version=known.event_version, corrected=known.corrects):
-                continue
-            if self.wanted(violation):
-                self.last[violation.violation_id] = violation
-                self.partitions[violation.violation_id] = partition
+            self.hear(violation, partition)
+
+    def hear(self, violation: Violation, partition: int) -> None:
+        """Take the next word of a partition in."""
+        known = self.last.get(violation.violation_id)
+        if known is not None and violation.is_overtaken(version=known.event_version, corrected=known.corrects):
+            return
+        if self.wanted(violation):
+            self.last[violation.violation_id] = violation
+            self.partitions[violation.violation_id] = partition
 
 
 def partitions_of_log(settings: Settings) -> int:

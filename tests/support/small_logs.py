@@ -73,25 +73,42 @@ def parquet(folder: Path, events: Sequence[tuple[Message | bytes, int]], *more: 
         TopicName.SUBJECTS: [(each, RECORDED.get(each.record_id, -50)) for each in subjects],  # type: ignore[attr-defined]
     }
     for topic, messages in logs.items():
-        lines = [Line(offset, message, tick(at)) for offset, (message, at) in enumerate(messages)]
-        for line in lines:
-            tables = tables_of(Piece(topic, 0, line.offset, line.offset + 1, [line]))
-            place = folder / topic.value / "day=2026-03-10"
-            place.mkdir(parents=True, exist_ok=True)
-            tables.accepted.write_parquet(place / f"part-0-{line.offset:04}.parquet")
+        _lay(folder, topic, messages)
     return folder
+
+
+def _lay(folder: Path, topic: TopicName, messages: Sequence[tuple[Message | bytes, int]]) -> None:
+    """Lay the messages of a log down as tables, one each."""
+    for offset, (message, at) in enumerate(messages):
+        line = Line(offset, message, tick(at))
+        tables = tables_of(Piece(topic, 0, offset, offset + 1, [line]))
+        place = folder / topic.value / "day=2026-03-10"
+        place.mkdir(parents=True, exist_ok=True)
+        tables.accepted.write_parquet(place / f"part-0-{offset:04}.parquet")
 
 
 RECORDED = {"late": 20}
 """When the records of the world were recorded that were not recorded at once."""
 
 
-def archive(folder: Path, events: Sequence[tuple[Message | bytes, int]], *more: Message) -> Path:
-    """The same as an archive with its manifest, to the end of the range: a part for each message."""
+def archive(
+    folder: Path,
+    events: Sequence[tuple[Message | bytes, int]],
+    *more: Message,
+    violations: Sequence[Message | bytes] | None = None,
+) -> Path:
+    """The same as an archive with its manifest, to the end of the range: a part for each message.
+
+    It holds a log of violations where one is given.
+    """
     parquet(folder, events, *more)
+    topics = [TopicName.ENCOUNTERS, TopicName.MATCHES, TopicName.REGISTRY, TopicName.SUBJECTS]
+    if violations is not None:
+        _lay(folder, TopicName.VIOLATIONS, [(each, 1) for each in violations])
+        topics.append(TopicName.VIOLATIONS)
     parts: list[Part] = []
     wanted: list[Wanted] = []
-    for topic in (TopicName.ENCOUNTERS, TopicName.MATCHES, TopicName.REGISTRY, TopicName.SUBJECTS):
+    for topic in topics:
         files = sorted((folder / topic.value).rglob("*.parquet"))
         wanted.append(Wanted(topic=topic, partition=0, first_offset=0, next_offset=len(files), until=UNTIL))
         parts += [
