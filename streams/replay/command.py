@@ -65,7 +65,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Judge a range of the logs again, as they were known and by the law that is asked; exit code 1 with violations."""
     from streams.packs import rulebook, titles
-    from streams.progress import progress
+    from streams.progress import phases
     from streams.replay.audit import check_asides
     from streams.replay.question import Question, known_at
     from streams.replay.run import Replay
@@ -87,8 +87,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         command=_tolerance(settings) + _command(since, until, _kept(source, out), packs, day, known, holes=allow_holes),
     )
     opened = _source(source, question, out, allow_holes=allow_holes)
-    with progress("judging", "events", opened.rows) as advance:
-        answer = Replay(question, opened, out).run(advance)
+    with phases() as begin:
+        answer = Replay(question, opened, out).run(begin)
     _audited(answer, old, report, cell_size)
     raise typer.Exit(_told(answer))
 
@@ -156,9 +156,11 @@ def _source(name: str, question: Question, out: Path, *, allow_holes: bool) -> L
         from streams.replay.ndjson_source import NdjsonSource
 
         return NdjsonSource(folder)
+    from streams.progress import progress
     from streams.replay.parquet_source import ParquetSource
 
-    return ParquetSource(name, question.need, allow_holes=allow_holes)
+    with progress("looking through the archive", "files", None):
+        return ParquetSource(name, question.need, allow_holes=allow_holes)
 
 
 def _told(answer: Answer) -> int:

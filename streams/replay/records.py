@@ -24,6 +24,7 @@ from streams.core.case import Views
 from streams.core.instant import micros
 from streams.core.plain_statement import Stated, read_subjects
 from streams.core.subject_history import Histories
+from streams.phase import Done
 from streams.replay.question import Known, Question
 from streams.replay.source import FoundRecord, LogSource
 
@@ -90,8 +91,8 @@ class Records:
             self.withdrawals.append(read)
 
 
-def read_records(source: LogSource, question: Question) -> Records:
-    """Everything of law that was known."""
+def read_records(source: LogSource, question: Question, done: Done = lambda _: None) -> Records:
+    """Everything of law that was known; `done` is told how many more records were read."""
     views = Views(histories=Histories(question.rulebook.asked()), skew=round(question.skew_seconds * 1e6))
     records = Records(views, _unvouched({hole.topic for hole in source.holes}))
     for _, log in groupby(source.records(), key=lambda found: found.topic):
@@ -100,6 +101,7 @@ def read_records(source: LogSource, question: Question) -> Records:
             records.unknown += len(some) - len(known)
             if known:
                 records.take(known)
+            done(len(some))
     return records
 
 

@@ -29,6 +29,7 @@ from streams.core.clock import ahead
 from streams.core.facts import FACTS, CaseKind
 from streams.errors import ConfigurationError
 from streams.live.block import PART_BYTES
+from streams.phase import Begin, Done, unseen
 from streams.replay.answer import (
     ANSWER,
     BLIND_SPOTS,
@@ -42,8 +43,8 @@ from streams.replay.answer import (
     write_table,
     write_verdicts,
 )
+from streams.replay.judgement import ENTRIES, Bench, Judged, judged, summed_up, tables_of
 from streams.replay.judgement import TABLES as PARTS
-from streams.replay.judgement import Bench, Judged, judged, summed_up, tables_of
 from streams.replay.marks import suspects, write_marks
 from streams.replay.ndjson_source import BLOCK_BYTES, PACKED_PIECE_BYTES, PIECE_BYTES
 from streams.replay.part import EVENTS
@@ -58,8 +59,6 @@ from streams.replay.whole_file import put_folder_in_place, put_in_place, write_w
 
 WORK = "work"
 PLACES = ("partition", "offset")
-Progress = Callable[[int], None]
-"""Is told how many events of the source were dealt with."""
 
 
 class Replay:
@@ -100,32 +99,33 @@ class Replay:
         said = [version("consentinel"), asked.command, asked.rulebook.digest, source, exact, known_then, cut]
         return json.dumps(said, sort_keys=True)
 
-    def run(self, progress: Progress = lambda _: None) -> Answer:
+    def run(self, begin: Begin = unseen) -> Answer:
         """Judge what is not judged yet, and write the answer."""
         if not (self._work / ANSWER).exists():
-            self._judge_all(progress)
+            self._judge_all(begin)
         for each in [each for each in self._work.iterdir() if each.is_dir()]:
             shutil.rmtree(each)
         put_in_place(self._work / ANSWER, self.folder / ANSWER)
         shutil.rmtree(self._work)
         return read_answer(self.folder, verify=False)
 
-    def _judge_all(self, progress: Progress) -> None:
-        records = read_records(self.source, self.question)
+    def _judge_all(self, begin: Begin) -> None:
+        records = read_records(self.source, self.question, begin("reading records", "records", None))
         bench = Bench(self.question.rulebook, records.views, withdrawals_before(records, self.question.span[1]))
         names: list[str] = []
-        pieces = read_ahead(self._left(names, progress))
+        done = begin("judging", "events", self.source.rows)
+        pieces = read_ahead(self._left(names, done))
         for rows in in_turn((piece.rows, self._judge(piece, bench, pl.DataFrame())) for piece in pieces):
-            progress(rows)
-        self._settle_repeats(names, bench)
-        self._finish(names, bench, records)
+            done(rows)
+        self._settle_repeats(names, bench, begin)
+        self._finish(names, bench, records, begin)
 
-    def _left(self, names: list[str], progress: Progress) -> Iterator[Piece]:
+    def _left(self, names: list[str], done: Done) -> Iterator[Piece]:
         """The pieces that are not judged yet; `names` becomes the names of all."""
         for piece in self.source.pieces():
             names.append(piece.name)
             if self._place(piece.name).exists():
-                progress(piece.rows)
+                done(piece.rows)
             else:
                 yield piece
 
@@ -232,23 +232,27 @@ class Replay:
 
     # -- repeats across pieces ----------------------------------------------------------------------------------------
 
-    def _settle_repeats(self, names: list[str], bench: Bench) -> None:
+    def _settle_repeats(self, names: list[str], bench: Bench, begin: Begin) -> None:
         """Judge the pieces again that hold a record which another piece replaces."""
         suspected = suspects({name: self._place(name) for name in names})
         if suspected.is_empty():
             return
         there = set(suspected["piece"])
         rows: list[pl.DataFrame] = []
+        done = begin("looking for repeats", "pieces", len(there))
         for piece in self.source.pieces():
             if piece.name in there:
                 wanted = suspected.filter(pl.col("piece") == piece.name)
                 rows.append(self._candidates(piece, wanted))
+                done(1)
         told = fates(pl.concat(rows))
         changed = told.filter((pl.col("fate") != KEPT) | (pl.col("conflicting") & ~pl.col("was_conflicting")))
         touched = set(changed["piece"])
+        done = begin("judging without repeats", "pieces", len(touched))
         for piece in self.source.pieces():
             if piece.name in touched:
                 self._judge(piece, bench, changed.filter(pl.col("piece") == piece.name))()
+                done(1)
 
     def _candidates(self, piece: Piece, wanted: pl.DataFrame) -> pl.DataFrame:
         events, _ = self._events(piece, whole=True)
@@ -263,14 +267,17 @@ class Replay:
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
-    def _finish(self, names: list[str], bench: Bench, records: Records) -> None:
+    def _finish(self, names: list[str], bench: Bench, records: Records, begin: Begin) -> None:
         verdicts = self.folder / VERDICT_FOLDER
         shutil.rmtree(verdicts, ignore_errors=True)
         verdicts.mkdir()
         for number, name in enumerate(names):
             shutil.copyfile(self._place(name) / "verdicts.parquet", verdicts / f"part-{number:06}.parquet")
         torn = any(hole.topic in EVENTS for hole in self.source.holes)
-        standing = settled(bench, self.question, (self._read(name, "entries") for name in names), torn=torn)
+        entries = pl.concat([pl.DataFrame(schema=ENTRIES), *(self._read(name, "entries") for name in names)])
+        settling = begin("settling duties", "cases", entries.height)
+        standing = settled(bench, self.question, entries, settling, torn=torn)
+        begin("writing the answer", "files", None)
         write_verdicts(standing.verdicts, verdicts / "standing.parquet")
         write_table(
             summed_up("tallies", [*(self._read(name, "tallies") for name in names), standing.tallies]),

@@ -5,7 +5,7 @@ Rule: where a log of events has a hole, no duty is breached that an event in it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,8 +21,9 @@ from streams.core.obligation import Status
 from streams.core.owed import owed
 from streams.core.violation import violation_of
 from streams.core.window import Window
+from streams.phase import Done
 from streams.replay.answer import TALLIES, VERDICTS
-from streams.replay.judgement import ENTRIES, Bench, happenings_of
+from streams.replay.judgement import Bench, happenings_of
 from streams.replay.offline import WORD, said_of
 from streams.replay.question import Question
 
@@ -34,21 +35,22 @@ class Standing(NamedTuple):
     tallies: pl.DataFrame
 
 
-def settled(bench: Bench, question: Question, entries: Iterable[pl.DataFrame], *, torn: bool = False) -> Standing:
+def settled(bench: Bench, question: Question, entries: pl.DataFrame, done: Done, *, torn: bool = False) -> Standing:
     """Deadlines and windows of which something is to be said within the range, looked at as of its end.
 
-    `torn` says that some events are lost.
+    `entries` are the cases that count for them; `done` is told how many more were looked at; `torn` says that some
+    events are lost.
     """
     first, after = question.span
     views, book = bench.views, bench.rulebook
-    whole = pl.concat([pl.DataFrame(schema=ENTRIES), *entries])
     docket = Docket(book, views.registry, views.histories)
-    docket.look_only_at(owed(book.duties, views.registry, views.histories, after - 1, _persons(whole)))
+    docket.look_only_at(owed(book.duties, views.registry, views.histories, after - 1, _persons(entries)))
     latest: dict[str, Pending] = {}
-    for until, table in _months(whole, after - 1):
+    for until, table in _months(entries, after - 1):
         for duty, case in happenings_of(table):
             docket.enter(duty, case)
         latest |= said_of(docket, until)
+        done(table.height)
     said = map(_doubted, latest.values()) if torn else latest.values()
     rows = [_row(each, WORD[each.status]) for each in said if each.status in WORD]
     start = moment_of(first)
