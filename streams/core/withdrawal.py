@@ -1,7 +1,7 @@
 """How long after a withdrawal a person is still matched: the delay with which a withdrawal reaches the recogniser.
 
 Rules:
-1. A match counts where the person's consent to its purpose was withdrawn before it and not given again since, also where
+1. A match counts where the consent to its purpose was withdrawn before it and not given again since, also where
    no record says that it was given: who says no is heard.
 2. The withdrawal counts from its own instant, not from when its record came.
 """
