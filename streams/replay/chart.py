@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 7.2, 2.1
 LINE = 0.26
 """Inches of one horizontal bar."""
 BARS_MAX = 14
-TICKS_MAX = 9
+TICKS_MAX = 7
 MARK = 0.06
 """The height of the mark of a hidden count, as a share of the chart."""
 STYLE: dict[str, Any] = {
@@ -49,11 +49,11 @@ def check_library() -> None:
 
 
 def over_time(lines: Sequence[Line], name: str, *, color: str = RED) -> str:
-    """Upright bars, one a period, in their order; empty text where there is nothing to show."""
-    if not any(line.count != 0 for line in lines):
+    """Upright bars, one a period, in their order; empty text where no count is to be shown."""
+    if not any(line.count for line in lines):
         return ""
     with _axes(name, HEIGHT) as (axes, svg):
-        top = max([line.count or 0 for line in lines], default=0) or 1
+        top = max(line.count or 0 for line in lines)
         for place, line in enumerate(lines):
             hidden = line.count is None
             height = top * MARK if line.count is None else line.count

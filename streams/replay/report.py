@@ -296,8 +296,10 @@ class Corrected:
 def _corrections(comparison: Comparison, cell_size: int) -> Iterator[Corrected]:
     for difference in Difference:
         yield _corrected(TITLES[difference], comparison.rows.filter(difference=difference.value), cell_size)
-    for left in Left:
-        yield _corrected(LEFT_TITLES[left], comparison.left.filter(left=left.value), cell_size)
+    # What is contested the log settles: told twice, it would tell by the difference how many the answer finds again.
+    not_seen = comparison.left.filter(left=Left.NOT_SEEN.value)
+    if not_seen.height:
+        yield _corrected(LEFT_TITLES[Left.NOT_SEEN], not_seen, cell_size)
 
 
 def _corrected(title: str, of_kind: pl.DataFrame, cell_size: int) -> Corrected:

@@ -223,7 +223,7 @@ def test_without_the_library_of_charts_the_extra_is_named(answer: Answer, monkey
 def test_a_chart_of_hidden_counts_tells_none_of_them() -> None:
     drawn = [chart.over_time([Line("a", 50), Line("b", None), Line("c", 0)], "violations") for _ in range(2)]
     assert drawn[0] == drawn[1]
-    assert chart.over_time([Line("a", 0)], "violations") == ""
+    assert chart.over_time([Line("a", 0), Line("b", None)], "violations") == ""
     assert chart.ranked([Line("a", 50), Line("b", None)], "rules") == ""
 
 

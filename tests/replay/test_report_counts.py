@@ -180,9 +180,9 @@ def sums(page: Page) -> Iterator[Sum]:
     yield from tree(page, "Events judged, by controller", judged)
     rules = page.rows("Rules in force of which")
     silent = page.column("Rules that found nothing")
-    told = re.search(rf"Of (at least )?(\d+|{HIDDEN})(?: not shown)? cases", page.words)
-    assert told
-    cases = None if told[1] else number(told[2])
+    told = re.search(r"applies to it. Of (at least )?(\d+) cases", page.words)
+    assert told or "Of cases whose number is not shown" in page.words
+    cases = number(told[2]) if told and not told[1] else None
     yield Sum("cases", cases, [*(number(row.cells[0]) for row in rules), *silent])
     yield Sum("clear and others", cases, [*whole.values(), None])
     for row in rules:
