@@ -74,9 +74,9 @@ def replay(source: Path, out: Path, *, sixty: bool) -> dict[str, float]:
     def timed(module: Any, name: str) -> None:
         original = getattr(module, name)
 
-        def timing(*given: Any) -> Any:
+        def timing(*given: Any, **named: Any) -> Any:
             begun, used = time.perf_counter(), time.process_time()
-            found = original(*given)
+            found = original(*given, **named)
             took[name], processors[name] = time.perf_counter() - begun, time.process_time() - used
             return found
 
