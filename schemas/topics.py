@@ -25,6 +25,10 @@ from schemas.verdict import OBLIGATION, RECEIPT, REJECTION, VIOLATION
 
 ORIGIN = "consentinel-origin"
 """Header of a forwarded event: `topic/partition/offset` of where it was found."""
+EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
+"""The logs of what is judged."""
+RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
+"""The logs of what law asks to exist."""
 
 
 DAY_MS = 24 * 3600 * 1000

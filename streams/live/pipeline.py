@@ -25,7 +25,7 @@ import polars as pl
 import structlog
 from faust.types import TP
 
-from schemas.topics import TopicName
+from schemas.topics import EVENTS, TopicName
 from schemas.verdict import Violation
 from streams.core.blind_spot import BlindSpots
 from streams.core.case_book import Stretch
@@ -81,7 +81,7 @@ class Pipeline:
         self._consumer = consumer
         self._on_failure = on_failure
         self._shares: dict[TP, Share] = {}
-        self._topics = {plan.names[name]: name for name in (TopicName.MATCHES, TopicName.ENCOUNTERS)}
+        self._topics = {plan.names[name]: name for name in EVENTS}
         self._blind_spots = BlindSpots()
         self._finished = False
         self.generation: int | None = None

@@ -26,7 +26,7 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from schemas.topics import TopicName
+from schemas.topics import EVENTS, TopicName
 from streams.core.expiry import Expiry, Stage
 from streams.core.instant import moment_of
 from streams.core.rulebook import Rulebook
@@ -67,7 +67,6 @@ FRESH_SECONDS = 5.0
 """A view that has not reached the end of its log for so long is not fresh, however warm it once was."""
 ARRIVALS_SPANS = 24
 """So many spans of the memory back it is kept when a record came: a worker may have been down for a day."""
-SOURCES = (TopicName.MATCHES, TopicName.ENCOUNTERS)
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +92,7 @@ class WorkerApp(RunApp):
         super().__init__(
             settings.group,
             runs=RunSettings(
-                topics=frozenset(self.names[name] for name in SOURCES),
+                topics=frozenset(self.names[name] for name in EVENTS),
                 on_failure=fail,
                 max_runs=settings.max_queued_runs,
                 max_bytes=settings.max_queued_bytes,
@@ -336,7 +335,7 @@ class WorkerProcess(faust.Worker):
 def new_app(settings: Settings, rulebook: Rulebook, partitions: int, recorder: Recorder) -> WorkerApp:
     """The app with its agent and its signals connected."""
     app = WorkerApp(settings, rulebook, partitions, recorder)
-    source = run_topic(app, *(app.names[name] for name in SOURCES))
+    source = run_topic(app, *(app.names[name] for name in EVENTS))
 
     @app.on_partitions_assigned.connect
     async def assigned(_: Any, /, *arguments: Any, **_named: Any) -> None:

@@ -43,7 +43,7 @@ from streams.replay.manifest import (
     unsound,
     write_manifest,
 )
-from streams.replay.part import Piece, tables_of
+from streams.replay.part import Cut, tables_of
 from streams.replay.whole_file import digest_of, put_in_place, to_disk
 
 DAY_MILLIS = 24 * 3600 * 1000
@@ -69,7 +69,7 @@ def silent(_whole: int) -> Iterator[Callable[[int], None]]:
 
 @dataclass(slots=True)
 class Tail:
-    """The records of a partition that are not in a part yet; cuts them into pieces, `[first, ...)` and on."""
+    """The records of a partition that are not in a part yet; cuts them, `[first, ...)` and on."""
 
     topic: TopicName
     partition: int
@@ -80,8 +80,8 @@ class Tail:
     _records: list[LogRecord] = field(default_factory=list)
     _bytes: int = 0
 
-    def take(self, records: Sequence[LogRecord]) -> Iterator[Piece]:
-        """Add the next records of the partition; yields each piece that is complete."""
+    def take(self, records: Sequence[LogRecord]) -> Iterator[Cut]:
+        """Add the next records of the partition; yields each cut that is complete."""
         for record in records:
             if record.offset >= self.end:
                 break
@@ -91,8 +91,8 @@ class Tail:
             self._records.append(record)
             self._bytes += size
 
-    def finish(self) -> Piece:
-        """The last piece, up to the end of what was asked for; it may hold no record."""
+    def finish(self) -> Cut:
+        """The last cut, up to the end of what was asked for; it may hold no record."""
         return self._cut(self.end)
 
     def _ends_before(self, record: LogRecord, size: int) -> bool:
@@ -103,10 +103,10 @@ class Tail:
             or self._bytes + size > PART_BYTES
         )
 
-    def _cut(self, next_offset: int) -> Piece:
-        piece = Piece(self.topic, self.partition, self.first, next_offset, self._records)
+    def _cut(self, next_offset: int) -> Cut:
+        cut = Cut(self.topic, self.partition, self.first, next_offset, self._records)
         self.first, self._records, self._bytes = next_offset, [], 0
-        return piece
+        return cut
 
 
 class Archive:
@@ -180,19 +180,19 @@ class Archive:
     def _held(self, topic: TopicName, partition: int) -> list[Part]:
         return [part for part in self.manifest.of(topic) if part.partition == partition]
 
-    def add(self, piece: Piece) -> None:
-        """Put a piece into the archive as a part; on the manifest with one of the next commits."""
-        tables = tables_of(piece)
+    def add(self, cut: Cut) -> None:
+        """Put a cut into the archive as a part; on the manifest with one of the next commits."""
+        tables = tables_of(cut)
         stamps = pl.concat([tables.accepted["recorded_at"], tables.refused["recorded_at"]]).dt.epoch("us")
-        days = {record.timestamp // DAY_MILLIS for record in piece.records}
-        assert len(days) <= 1, "a piece is cut at midnight"
+        days = {record.timestamp // DAY_MILLIS for record in cut.records}
+        assert len(days) <= 1, "a cut ends at midnight"
         day = "".join(moment_of(each * DAY_MILLIS * 1_000).date().isoformat() for each in days)
-        path = f"{piece.topic}/day={day}/part-{piece.partition}-{piece.first_offset}.parquet"
+        path = f"{cut.topic}/day={day}/part-{cut.partition}-{cut.first_offset}.parquet"
         part = Part(
-            topic=piece.topic,
-            partition=piece.partition,
-            first_offset=piece.first_offset,
-            next_offset=piece.next_offset,
+            topic=cut.topic,
+            partition=cut.partition,
+            first_offset=cut.first_offset,
+            next_offset=cut.next_offset,
             recorded_from=None if stamps.is_empty() else moment_of(int(stamps.min())),  # type: ignore[arg-type]
             recorded_until=None if stamps.is_empty() else moment_of(int(stamps.max())),  # type: ignore[arg-type]
             accepted=self._write(path, tables.accepted),
@@ -336,14 +336,14 @@ async def _read(
 ) -> None:
     """Read until every partition has come to the end of what is asked of it."""
 
-    def add(piece: Piece) -> None:
-        archive.add(piece)
-        advance(piece.next_offset - piece.first_offset)
+    def add(cut: Cut) -> None:
+        archive.add(cut)
+        advance(cut.next_offset - cut.first_offset)
 
     def apply(_topic: str, partition: int, records: Sequence[LogRecord]) -> None:
         if partition in tails:
-            for piece in tails[partition].take(records):
-                add(piece)
+            for cut in tails[partition].take(records):
+                add(cut)
 
     reading = asyncio.ensure_future(reader.run(apply))
     left, patience = dict(tails), Patience(reader)

@@ -21,11 +21,10 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.topics import TopicName
+from schemas.topics import RECORDS, TopicName
 from streams.core.instant import micros
 from streams.errors import ConfigurationError, DeliveryError, InputError, Place
 from streams.live.log_reader import LogReader
-from streams.replay.part import RECORDS
 
 ANSWER_MS = 20_000
 

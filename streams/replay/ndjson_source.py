@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from schemas.topics import TopicName
+from schemas.topics import EVENTS, RECORDS, TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.core.lines import END
 from streams.errors import InputError, Place
@@ -33,8 +33,6 @@ from streams.replay.answer import Hole, Source
 from streams.replay.offline import decode_lines, lines_of
 from streams.replay.source import PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece, Stamp, stamps
 
-EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
-RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
 BYTES_A_LINE = 400
 """About; for the progress of a file whose lines nobody has counted."""
 PIECE_BYTES = 256_000_000

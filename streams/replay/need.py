@@ -16,9 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from schemas.topics import TopicName
+from schemas.topics import EVENTS, RECORDS, TopicName
 from streams.replay.manifest import Hole, Lack, Manifest, Part, Wanted
-from streams.replay.part import EVENTS, RECORDS
 
 NEEDED = (*EVENTS, *RECORDS)
 

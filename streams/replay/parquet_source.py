@@ -22,7 +22,7 @@ from typing import NamedTuple
 import polars as pl
 
 from schemas.contract import Message
-from schemas.topics import TopicName
+from schemas.topics import EVENTS, RECORDS, TopicName
 from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.errors import InputError, Place
 from streams.replay import manifest
@@ -32,8 +32,6 @@ from streams.replay.need import NEEDED, Need
 from streams.replay.part import KINDS
 from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece, Stamp, stamps
 
-EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
-RECORDS = (TopicName.REGISTRY, TopicName.SUBJECTS)
 COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
     TopicName.MATCHES: MATCH_COLUMNS,
     TopicName.ENCOUNTERS: ENCOUNTER_COLUMNS,

@@ -1,7 +1,7 @@
-"""A part of an archive as tables: what the records of one piece of a log say, in columns, and what was refused.
+"""A part of an archive as tables: what the records of one cut from a log say, in columns, and what was refused.
 
 Rules:
-1. Every record of a piece is a row of exactly one table: accepted, or refused by its offset and reason.
+1. Every record of a cut is a row of exactly one table: accepted, or refused by its offset and reason.
 2. Events, subject records, violations and duties stand in the columns of their contracts, so that a replay reads
    columns. Records of law keep their bytes too, and whatever a newer minor version wrote: nothing it says is lost.
 3. No bytes are kept of what was refused, nor of a dead letter: they may hold anything, and an archive lasts for years.
@@ -21,7 +21,7 @@ from schemas.contract import Contract, ContractError, Message
 from schemas.encounter import AccessOutcome, Disclosure, HumanReview
 from schemas.match import MatchEvent
 from schemas.subject import AnySubjectRecord
-from schemas.topics import ORIGIN, TOPICS, TopicName
+from schemas.topics import EVENTS, ORIGIN, RECORDS, TOPICS, TopicName
 from schemas.verdict import Obligation, Rejection, Violation
 from streams.core.decode import Decoded, Refused, decode_encounters
 from streams.core.frame import MATCH_COLUMNS, columns_of, frame_of
@@ -36,8 +36,6 @@ PLACE: Mapping[str, pl.DataType] = {
     "topic": pl.String(), "partition": pl.Int32(), "offset": pl.Int64(), "recorded_at": TIME,
 }  # fmt: skip
 """Where a row stood: the bare name of its topic, and the broker's append time."""
-EVENTS = (TopicName.MATCHES, TopicName.ENCOUNTERS)
-RECORDS = (TopicName.SUBJECTS, TopicName.REGISTRY)
 WITH_VALUE = (*RECORDS, TopicName.TALLIES, TopicName.RECEIPTS, TopicName.REJECTIONS)
 """Where `value` is the whole message in every row; elsewhere only where its version is newer than ours."""
 
@@ -72,7 +70,7 @@ class Tables(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Cut:
     """Records of `topic`/`partition` within `[first_offset, next_offset)`, all recorded on one day, UTC."""
 
     topic: TopicName
@@ -88,28 +86,28 @@ def schema_of(topic: TopicName) -> dict[str, pl.DataType]:
     return {**PLACE, **origin, **COLUMNS.get(topic, KIND_ONLY), "value": pl.Binary()}
 
 
-def tables_of(piece: Piece) -> Tables:
-    """What the records of a piece say."""
-    values = [record.value for record in piece.records]
-    decoded = DECODERS.get(piece.topic, _by_contract)(piece.topic, values)
+def tables_of(cut: Cut) -> Tables:
+    """What the records of a cut say."""
+    values = [record.value for record in cut.records]
+    decoded = DECODERS.get(cut.topic, _by_contract)(cut.topic, values)
     rows = decoded.frame["row"].to_list()
-    frame = decoded.frame.drop("row").hstack(_place(piece, [piece.records[row] for row in rows]))
-    if piece.topic in EVENTS:
-        origins = [_origin(piece.records[row]) for row in rows]
+    frame = decoded.frame.drop("row").hstack(_place(cut, [cut.records[row] for row in rows]))
+    if cut.topic in EVENTS:
+        origins = [_origin(cut.records[row]) for row in rows]
         frame = frame.with_columns(pl.Series("origin", origins, dtype=pl.String))
     if "value" not in frame.columns:
         kept = [values[row] for row in rows]
-        if piece.topic not in WITH_VALUE:
-            kept = _newer(piece.topic, frame["schema_version"], kept)
+        if cut.topic not in WITH_VALUE:
+            kept = _newer(cut.topic, frame["schema_version"], kept)
         frame = frame.with_columns(pl.Series("value", kept, dtype=pl.Binary))
-    return Tables(frame.select(*schema_of(piece.topic)).rechunk(), _refused(piece, decoded.refused))
+    return Tables(frame.select(*schema_of(cut.topic)).rechunk(), _refused(cut, decoded.refused))
 
 
-def _place(piece: Piece, records: Sequence[LogRecord]) -> list[pl.Series]:
+def _place(cut: Cut, records: Sequence[LogRecord]) -> list[pl.Series]:
     stamps = pl.Series("recorded_at", [record.timestamp * 1_000 for record in records], dtype=pl.Int64)
     return [
-        pl.repeat(piece.topic.value, len(records), dtype=pl.String, eager=True).alias("topic"),
-        pl.repeat(piece.partition, len(records), dtype=pl.Int32, eager=True).alias("partition"),
+        pl.repeat(cut.topic.value, len(records), dtype=pl.String, eager=True).alias("topic"),
+        pl.repeat(cut.partition, len(records), dtype=pl.Int32, eager=True).alias("partition"),
         pl.Series("offset", [record.offset for record in records], dtype=pl.Int64),
         stamps.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
     ]
@@ -158,18 +156,18 @@ DECODERS: Mapping[TopicName, Callable[[TopicName, Sequence[bytes | None]], Decod
 }
 
 
-def _refused(piece: Piece, refused: Sequence[Refused]) -> pl.DataFrame:
-    records = [piece.records[each.row] for each in refused]
+def _refused(cut: Cut, refused: Sequence[Refused]) -> pl.DataFrame:
+    records = [cut.records[each.row] for each in refused]
     bodies = [record.value or b"" for record in records]
     told: dict[str, Sequence[str | int | None]] = {
-        "key": [_key(piece.topic, record) for record in records],
+        "key": [_key(cut.topic, record) for record in records],
         "reason": [each.error.reason.value for each in refused],
         "expected": [each.error.expected for each in refused],
         "size_bytes": [len(body) for body in bodies],
         "sha256": [hashlib.sha256(body).hexdigest() for body in bodies],
     }
     columns = [pl.Series(name, values, dtype=REFUSED[name]) for name, values in told.items()]
-    return pl.DataFrame([*_place(piece, records), *columns]).select(*REFUSED).rechunk()
+    return pl.DataFrame([*_place(cut, records), *columns]).select(*REFUSED).rechunk()
 
 
 def _key(topic: TopicName, record: LogRecord) -> str | None:

@@ -24,7 +24,7 @@ from typing import Any
 import polars as pl
 
 from schemas.contract import Reason
-from schemas.topics import TopicName
+from schemas.topics import EVENTS, TopicName
 from streams.core.clock import ahead
 from streams.core.facts import FACTS, CaseKind
 from streams.errors import ConfigurationError
@@ -47,7 +47,6 @@ from streams.replay.judgement import ENTRIES, Bench, Judged, judged, summed_up, 
 from streams.replay.judgement import TABLES as PARTS
 from streams.replay.marks import suspects, write_marks
 from streams.replay.ndjson_source import BLOCK_BYTES, PACKED_PIECE_BYTES, PIECE_BYTES
-from streams.replay.part import EVENTS
 from streams.replay.question import Question
 from streams.replay.records import Records, read_records, withdrawals_before
 from streams.replay.repeats import KEPT, all_count, candidates, fates, ids, repeated, settle

@@ -26,7 +26,7 @@ from streams.replay.manifest import (
     unsound,
     write_manifest,
 )
-from streams.replay.part import Piece
+from streams.replay.part import Cut
 
 LOG = 40
 TOPIC = TopicName.MATCHES
@@ -91,13 +91,13 @@ RECORDS = st.lists(
 
 def cut(records: Sequence[LogRecord], first: int, end: int, fetches: list[int]) -> list[tuple[int, int, list[int]]]:
     tail = Tail(TOPIC, 0, first, end, part_offsets=8)
-    pieces: list[Piece] = []
+    cuts: list[Cut] = []
     begin = 0
     for size in [*fetches, len(records)]:
-        pieces += list(tail.take(records[begin : begin + size]))
+        cuts += list(tail.take(records[begin : begin + size]))
         begin += size
     return [
-        (each.first_offset, each.next_offset, [r.offset for r in each.records]) for each in (*pieces, tail.finish())
+        (each.first_offset, each.next_offset, [r.offset for r in each.records]) for each in (*cuts, tail.finish())
     ]
 
 

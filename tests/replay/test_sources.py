@@ -26,7 +26,7 @@ from streams.replay.log_range import Range
 from streams.replay.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from streams.replay.ndjson_source import NdjsonSource
 from streams.replay.parquet_source import ParquetSource
-from streams.replay.part import Piece
+from streams.replay.part import Cut
 from streams.replay.source import in_turn
 
 RANGE = ("--from", text_at(-100), "--to", text_at(100))
@@ -60,7 +60,7 @@ def test_records_come_in_the_order_of_their_offsets_however_they_are_grouped(
     lines = [Line(offset, each, 0, key=PEOPLE[0].encode()) for offset, each in enumerate(subjects)]
     with opened(tmp_path / "in", "") as archiving:
         archiving.want([Range(TopicName.SUBJECTS, 0, 0, len(lines), 0, len(lines))])
-        archiving.add(Piece(TopicName.SUBJECTS, 0, 0, len(lines), lines))
+        archiving.add(Cut(TopicName.SUBJECTS, 0, 0, len(lines), lines))
         archiving.commit()
     found = list(ParquetSource(str(tmp_path / "in")).records())
     assert [each.offset for each in found] == list(range(len(lines)))

@@ -20,7 +20,7 @@ from streams.core.instant import moment_of
 from streams.core.rulebook import Rulebook, load
 from streams.replay.answer import Answer, read_answer
 from streams.replay.manifest import Manifest, Part, Table, Wanted, write_manifest
-from streams.replay.part import Piece, tables_of
+from streams.replay.part import Cut, tables_of
 from streams.replay.question import Question
 from streams.replay.run import Replay
 from streams.replay.whole_file import digest_of
@@ -81,7 +81,7 @@ def _lay(folder: Path, topic: TopicName, messages: Sequence[tuple[Message | byte
     """Lay the messages of a log down as tables, one each."""
     for offset, (message, at) in enumerate(messages):
         line = Line(offset, message, tick(at))
-        tables = tables_of(Piece(topic, 0, offset, offset + 1, [line]))
+        tables = tables_of(Cut(topic, 0, offset, offset + 1, [line]))
         place = folder / topic.value / "day=2026-03-10"
         place.mkdir(parents=True, exist_ok=True)
         tables.accepted.write_parquet(place / f"part-0-{offset:04}.parquet")
