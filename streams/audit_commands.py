@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import time
@@ -27,7 +27,7 @@ HOLES_SHOWN = 20
 
 Since = Annotated[
     datetime | None,
-    typer.Option("--from", formats=MOMENTS, metavar=MOMENT, help=f"Recorded at or after, {SHAPE}; else all there is."),
+    typer.Option("--from", formats=MOMENTS, metavar=MOMENT, help=f"Recorded from a minute before, {SHAPE}; else all."),
 ]
 Until = Annotated[
     datetime | None,
@@ -56,7 +56,10 @@ def archive(
     settings = load_settings()
     if until is not None and until.replace(tzinfo=UTC) > datetime.now(UTC):
         until = None  # nothing is recorded there yet, and who replays that range must not take it for whole
-    asked = Asked(_utc(since), _utc(until), None if offsets is None else offsets_in(offsets))
+    begin = _utc(since)
+    if begin is not None:
+        begin -= timedelta(seconds=settings.future_seconds)  # so that a replay of the same range finds all it needs
+    asked = Asked(begin, _utc(until), None if offsets is None else offsets_in(offsets))
     ranges = ranges_of(settings.brokers, settings.prefix, topics or list(TopicName), asked)
     with opened(out, settings.prefix, part_offsets=part_offsets) as archived:
         if mend and (torn := archived.forget_unsound()):

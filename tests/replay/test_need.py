@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
 
@@ -13,7 +13,7 @@ from command_line import Run
 from rule_texts import a_pack, a_rule
 from schemas.topics import TopicName
 from settled_world import a_feed, text_at, tick
-from small_estate import SmallEstate
+from small_estate import SmallEstate, until
 from small_logs import PACK, SOME, UNTIL, answer, archive, the_records, told
 from streams.core.instant import moment_of
 from streams.core.rulebook import load
@@ -152,6 +152,21 @@ def test_an_archive_of_a_range_is_whole_also_where_nothing_was_recorded(
         assert "subjects/0: offset" in " ".join(ended.err.split())
         assert run("archive", "--out", held, **options).code == 0
         assert run(*words, "--out", tmp_path / "again").code == 1
+
+
+def test_an_archive_of_a_range_holds_what_a_replay_of_the_same_range_needs(
+    run: Run, apache_kafka: str, law: Path, tmp_path: Path
+) -> None:
+    with SmallEstate(apache_kafka, tmp_path, partitions=1) as there:
+        there.send(*the_records()[0], *the_records()[1], *SOME)
+        options = {name: there.options[name] for name in ("broker", "prefix")}
+        begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        end = begin + timedelta(seconds=1)
+        until(lambda: datetime.now(UTC) > end, "the end of the range")
+        same = ("--from", f"{begin:%Y-%m-%dT%H:%M:%S}", "--to", f"{end:%Y-%m-%dT%H:%M:%S}")
+        assert run("archive", "--out", tmp_path / "in", *same, **options).code == 0
+        ended = run("replay", *same, "--source", tmp_path / "in", "--rules", law, "--out", tmp_path / "out")
+        assert ended.code == 0, ended.err
 
 
 def test_an_archive_that_was_fetched_for_another_range_is_not_replayed(
