@@ -134,7 +134,7 @@ def reconcile(
     from streams.settings import load_settings
 
     said = read_answer(answer)
-    check_whole(said)
+    check_whole(said, datetime.now(UTC))
     log = log_for(said)
     found = corrections_of(said, log, log.count, retract=retract)
     table = Table("rule", "on the log", "corrected", "breaches", box=None)

@@ -77,9 +77,11 @@ def _change(correction: Correction) -> Difference:
             return Difference.OTHERWISE
 
 
-def check_whole(answer: Answer) -> None:
-    """Raise InputError where an answer is no ground for corrections."""
+def check_whole(answer: Answer, now: datetime) -> None:
+    """Raise InputError where an answer is no ground for corrections, at the instant at which they would be written."""
     manifest, place = answer.manifest, Place(str(answer.folder))
+    if manifest.until > now:
+        raise InputError("expected an answer about a range that is over: what came since was not judged", place=place)
     if manifest.holes:
         raise InputError("expected an answer without holes: what is not replayable corrects nothing", place=place)
     if manifest.source.manifest_digest is None:

@@ -88,7 +88,7 @@ def test_what_an_archive_was_never_told_to_hold_is_a_hole_and_no_consent_is_abse
     found = read_answer(tmp_path / "out")
     assert found.manifest.holes
     with pytest.raises(InputError, match="without holes"):
-        check_whole(found)
+        check_whole(found, found.manifest.until)
     of_consent = [each for each in told(found) if each[2] == "test.consent"]
     if hole.startswith(("subjects", "registry")):
         assert of_consent

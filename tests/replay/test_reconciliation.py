@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from streams.live.run import LogRecord
 
 PARTITIONS = 3
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
 STATUSES = (None, "open", "contested", "retracted", "excused")
 OUTCOMES = ("clear", "undetermined", "excused", "violation")
 WANTED: Mapping[str, Mapping[str | None, str]] = {
@@ -160,17 +161,20 @@ def test_an_answer_that_lacks_something_corrects_nothing(tmp_path: Path) -> None
     an_answer(tmp_path / "torn")
     with_a_hole(tmp_path / "torn")
     with pytest.raises(InputError, match="without holes"):
-        check_whole(read_answer(tmp_path / "torn"))
+        check_whole(read_answer(tmp_path / "torn"), NOW)
     pinned = an_answer(tmp_path / "pinned", known_at={"instant": "2026-03-10T00:00:00Z"})
     with pytest.raises(InputError, match="known now"):
-        check_whole(pinned)
+        check_whole(pinned, NOW)
     as_of = an_answer(tmp_path / "as-of", rules_as_of="2026-03-10")
     with pytest.raises(InputError, match="rules of each instant"):
-        check_whole(as_of)
+        check_whole(as_of, NOW)
     loose = an_answer(tmp_path / "loose", source={"kind": "ndjson", "location": "events.ndjson"})
     with pytest.raises(InputError, match="what is missing"):
-        check_whole(loose)
-    check_whole(an_answer(tmp_path / "whole"))
+        check_whole(loose, NOW)
+    whole = an_answer(tmp_path / "whole")
+    check_whole(whole, whole.manifest.until)
+    with pytest.raises(InputError, match="range that is over"):
+        check_whole(whole, whole.manifest.until - timedelta(microseconds=1))
 
 
 # -- on a broker ------------------------------------------------------------------------------------------------------
