@@ -25,7 +25,8 @@ class WorkerProcess:
         self._lines: list[Line] = []
         self._news = threading.Condition()
         self.process = ForkedScript(script, [json.dumps(spec)], log=log)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         for raw in self.process.stdout:
@@ -61,6 +62,8 @@ class WorkerProcess:
                 self._news.wait(0.2)
             assert time.monotonic() < deadline, f"waited in vain; last lines: {self._lines[-5:]}"
             code = self.process.poll()
+            if code is not None:
+                self._listener.join(PATIENCE_SECONDS)
             assert code is None or done(), f"the worker ended with {code}: {self._lines[-3:]}"
 
     def order(self, *order: Any) -> None:
@@ -73,8 +76,10 @@ class WorkerProcess:
         self.process.send_signal(number)
 
     def end(self) -> int:
-        """Wait for the end and return the exit code."""
-        return self.process.wait(PATIENCE_SECONDS)
+        """Wait for the end, and for its last words, and return the exit code."""
+        code = self.process.wait(PATIENCE_SECONDS)
+        self._listener.join(PATIENCE_SECONDS)
+        return code
 
     def kill(self) -> None:
         """End it at once; safe to call twice."""
