@@ -11,10 +11,9 @@ import pytest
 from command_line import Run
 from schemas.topics import TopicName
 from schemas.verdict import Violation
-from settled_world import text_at
 from small_answer import a_verdict, an_answer, of
 from small_estate import SmallEstate
-from small_logs import PACK, SOME, archive, ndjson, the_records
+from small_logs import RANGE, SOME, archive, ndjson, the_records
 from streams.replay.answer import read_answer
 from streams.replay.archived_log import archived_log
 from streams.replay.command import KAFKA
@@ -32,13 +31,6 @@ LOG: list[Violation | bytes] = [
 ]
 
 
-@pytest.fixture
-def law(tmp_path: Path) -> Path:
-    file = tmp_path / "law.yaml"
-    file.write_text(PACK)
-    return file
-
-
 def words(file: Path) -> str:
     """The words of the section on corrections."""
     page = re.sub(r"<[^>]*>", " ", file.read_text(encoding="utf-8"))
@@ -49,7 +41,7 @@ def words(file: Path) -> str:
 def reported(run: Run, source: Path, law: Path, folder: Path | None = None, **options: str) -> str:
     """What the report of a replay of `source` says of corrections."""
     out, file = (folder or source.parent) / "out", (folder or source.parent) / "report.html"
-    asked = ("--from", text_at(-100), "--to", text_at(100), "--source", source, "--rules", law)
+    asked = (*RANGE, "--source", source, "--rules", law)
     ended = run("replay", *asked, "--out", out, "--report", file, **options)
     assert ended.code == 1, ended.err
     return words(file)

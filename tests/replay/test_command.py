@@ -15,8 +15,7 @@ import pytest
 
 from command_line import Ended, Run
 from rule_texts import a_pack, a_rule
-from settled_world import text_at
-from small_logs import PACK, SOME, archive, event, ndjson, question, the_records
+from small_logs import PACK, RANGE, SOME, archive, event, ndjson, question, the_records
 from streams.core.rulebook import load
 from streams.replay import ndjson_source
 from streams.replay.ndjson_source import NdjsonSource
@@ -33,7 +32,7 @@ def words(tmp_path: Path) -> list[str | Path]:
     law = tmp_path / "law.yaml"
     law.write_text(PACK)
     source = ndjson(tmp_path / "in", SOME)
-    asked: list[str | Path] = ["--from", text_at(-100), "--to", text_at(100), "--source", source, "--rules", law]
+    asked: list[str | Path] = [*RANGE, "--source", source, "--rules", law]
     return ["replay", *asked, "--out", tmp_path / "out"]
 
 

@@ -12,9 +12,9 @@ import pytest
 from command_line import Run
 from rule_texts import a_pack, a_rule
 from schemas.topics import TopicName
-from settled_world import a_feed, text_at, tick
+from settled_world import a_feed, tick
 from small_estate import SmallEstate, until
-from small_logs import PACK, SOME, UNTIL, answer, archive, the_records, told
+from small_logs import RANGE, SOME, UNTIL, answer, archive, the_records, told
 from streams.core.instant import moment_of
 from streams.core.rulebook import load
 from streams.errors import InputError
@@ -24,16 +24,7 @@ from streams.replay.manifest import Wanted, read_manifest, write_manifest
 from streams.replay.parquet_source import ParquetSource
 from streams.replay.reconciliation import check_whole
 
-RANGE = ("--from", text_at(-100), "--to", text_at(100))
 RECORDED = [(each, 1) for each in SOME]
-
-
-@pytest.fixture
-def law(tmp_path: Path) -> Path:
-    """The law of these tests as a file."""
-    file = tmp_path / "law.yaml"
-    file.write_text(PACK)
-    return file
 
 
 def told_to_hold(folder: Path, change: Callable[[Wanted], Wanted | None]) -> Path:

@@ -17,7 +17,7 @@ from command_line import Run
 from schemas.topics import TopicName
 from settled_world import PEOPLE, a_feed, a_settled_world, subject_record, text_at
 from small_estate import SmallEstate
-from small_logs import PACK, SOME, Line, answer, archive, event, ndjson, parquet, the_records, told
+from small_logs import RANGE, SOME, Line, answer, archive, event, ndjson, parquet, the_records, told
 from streams.errors import InputError
 from streams.replay import parquet_source
 from streams.replay.answer import Answer, read_answer
@@ -29,17 +29,8 @@ from streams.replay.parquet_source import ParquetSource
 from streams.replay.part import Cut
 from streams.replay.source import in_turn
 
-RANGE = ("--from", text_at(-100), "--to", text_at(100))
 LATE = subject_record("consent_given", record_id="late", subject_ref=PEOPLE[1], valid_from=text_at(-1))
 RECORDED = [(each, 1) for each in SOME]
-
-
-@pytest.fixture
-def law(tmp_path: Path) -> Path:
-    """The law of these tests as a file."""
-    file = tmp_path / "law.yaml"
-    file.write_text(PACK)
-    return file
 
 
 @pytest.fixture(scope="module")

@@ -145,4 +145,6 @@ def told(found: Answer) -> list[tuple[Any, ...]]:
     return sorted(rows.rows(), key=str)
 
 
+RANGE = ("--from", text_at(-100), "--to", text_at(100))
+"""Options of a command about everything that happens here."""
 SOME = [event("a"), event("b", subject_ref=PEOPLE[1]), event("c", timing=None, occurred_at=text_at(1))]
