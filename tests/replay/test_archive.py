@@ -65,8 +65,8 @@ def _rejection() -> bytes:
     return rejection.to_json()
 
 
-def archived(run: Run, estate: SmallEstate, folder: Path, *words: str, code: int = 0) -> Manifest:
-    ended = run("archive", "--out", folder, "--part-offsets", BLOCK, *words, **_options(estate))
+def archived(run: Run, estate: SmallEstate, folder: Path, *words: str, code: int = 0, **settings: str) -> Manifest:
+    ended = run("archive", "--out", folder, "--part-offsets", BLOCK, *words, **_options(estate), **settings)
     assert ended.code == code, ended.err
     return read_manifest(folder)
 
@@ -140,16 +140,18 @@ def test_a_second_run_fetches_nothing_and_a_later_one_only_what_came(
         assert manifest.holes() == []
 
 
-def test_what_lies_between_two_instants_is_archived_with_all_records_of_law(
-    run: Run, apache_kafka: str, tmp_path: Path
+@pytest.mark.parametrize("ahead", [0, 60])
+def test_what_lies_between_two_instants_is_archived_with_what_a_clock_may_be_ahead_and_all_records_of_law(
+    run: Run, apache_kafka: str, tmp_path: Path, ahead: int
 ) -> None:
     with SmallEstate(apache_kafka, tmp_path, partitions=1) as there:
         there.send(*a_settled_world(), *(a_match(event_id=f"event-{number}") for number in range(6)))
         stamps = [record.timestamp for record in there.read(TopicName.MATCHES)]
         since, before = (datetime.fromtimestamp(each / 1000, UTC) for each in (stamps[2], stamps[4]))
-        between = [f"event-{number}" for number, stamp in enumerate(stamps) if stamps[2] <= stamp < stamps[4]]
-        folder = tmp_path / "archive"
-        manifest = archived(run, there, folder, "--from", time_text(since), "--to", time_text(before))
+        first = stamps[2] - ahead * 1_000
+        between = [f"event-{number}" for number, stamp in enumerate(stamps) if first <= stamp < stamps[4]]
+        folder, between_them = tmp_path / "archive", ("--from", time_text(since), "--to", time_text(before))
+        manifest = archived(run, there, folder, *between_them, future_seconds=str(ahead))
         held = [part for part in manifest.of(TopicName.MATCHES) if part.accepted]
         assert [name for _ in held[:1] for name in table(folder, "matches")["event_id"]] == between
         assert len(table(folder, "registry")) == len(there.read(TopicName.REGISTRY))
