@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import random
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from chance_log import heard_out, logged, told_anyhow
 from pace import SHARE, examples
 from rule_texts import a_pack, a_rule
+from schemas.match import MatchEvent
 from settled_world import PEOPLE, a_feed, a_match, a_settled_world, subject_record, text_at
 from shuffled_log import Court, Logged, final
 from small_world import the_law
 from streams.core.instant import SECOND
 from streams.core.rulebook import load
+from streams.simulator.log import simulated_log
 
 LAW = the_law()
+SOME_DAY = datetime(2026, 5, 6, 1, 30, tzinfo=UTC)
 SHUFFLES = int(os.environ.get("SHUFFLES", "1000"))
 """Over one or two partitions in turn: half a minute of a processor, so the log holds no more than the law is about."""
 SHUFFLED = SHUFFLES if SHARE >= 0.5 else examples(100)
@@ -83,3 +88,24 @@ def test_a_thousand_shuffles_of_one_log_leave_one_set_of_verdicts() -> None:
         causes |= {(each.status, each.cause) for each in court.folded.said}
     met = {("contested", "record"), ("open", "record"), ("retracted", "event"), ("contested", "reconciled")}
     assert met <= causes, "the shuffles meet them all"
+
+
+def revision(event: Any, other: Any) -> Any:
+    """An event whose tracker says later that it was another person."""
+    change = {"event_version": 2, "subject_ref": other.subject_ref, "device_id": other.device_id}
+    return event.model_copy(update=change | {"previous_key": event.key})
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("partitions", [1, 2, 3, 4])
+def test_a_simulated_history_told_anyhow_leaves_one_set_of_verdicts(partitions: int) -> None:
+    chance = random.Random(partitions)
+    world = simulated_log(partitions, SOME_DAY, seconds=4, rate=20, members=50)
+    matches = [each for each in world.events if isinstance(each, MatchEvent)]
+    revised = [revision(each, chance.choice(matches)) for each in chance.sample(matches, len(matches) // 5)]
+    messages = (*world.registry, *world.subjects, *matches, *revised)
+    log = [logged(each, chance.choice([0, 45, 300]) * SECOND) for each in messages]
+    told = [*log, *chance.sample(log, len(log) // 10)]
+    found = heard_out(Court(LAW, partitions), told, chance, cuts=4, hold=5 * SECOND)
+    assert found == final(LAW, log)
+    assert found, "somebody breaks the law in a simulated world"
