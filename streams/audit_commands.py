@@ -27,7 +27,7 @@ HOLES_SHOWN = 20
 
 Since = Annotated[
     datetime | None,
-    typer.Option("--from", formats=MOMENTS, metavar=MOMENT, help=f"Recorded from a minute before, {SHAPE}; else all."),
+    typer.Option("--from", formats=MOMENTS, metavar=MOMENT, help=f"First instant of recording, {SHAPE}; else all."),
 ]
 Until = Annotated[
     datetime | None,
@@ -54,12 +54,12 @@ def archive(
     if offsets is not None and (since or until):
         raise ConfigurationError("expected --offsets, or --from and --to")
     settings = load_settings()
-    if until is not None and until.replace(tzinfo=UTC) > datetime.now(UTC):
-        until = None  # nothing is recorded there yet, and who replays that range must not take it for whole
-    begin = _utc(since)
+    begin, end = _utc(since), _utc(until)
     if begin is not None:
         begin -= timedelta(seconds=settings.future_seconds)  # so that a replay of the same range finds all it needs
-    asked = Asked(begin, _utc(until), None if offsets is None else offsets_in(offsets))
+    if end is not None and end > datetime.now(UTC):
+        end = None  # nothing is recorded there yet, and who replays that range must not take it for whole
+    asked = Asked(begin, end, None if offsets is None else offsets_in(offsets))
     ranges = ranges_of(settings.brokers, settings.prefix, topics or list(TopicName), asked)
     with opened(out, settings.prefix, part_offsets=part_offsets) as archived:
         if mend and (torn := archived.forget_unsound()):
@@ -166,9 +166,12 @@ def report(
 ) -> None:
     """Write an answer as one page to read and to print, without a person and without small counts."""
     from streams.replay.answer import read_answer
-    from streams.replay.audit import write_report_of
+    from streams.replay.audit import asides_of, write_report_of
+    from streams.replay.report import check_report
 
-    write_report_of(read_answer(answer), file, old=old, with_log=with_log, cell_size=cell_size)
+    told = read_answer(answer)
+    check_report(file, cell_size)
+    write_report_of(told, file, asides_of(told, old, with_log=with_log), cell_size=cell_size)
 
 
 def register(app: typer.Typer) -> None:

@@ -39,12 +39,13 @@ def check_asides(old: str | None, file: Path | None, cell_size: int, out: Path) 
 
 def compared(old: str, answer: Answer) -> Comparison:
     """What an answer says otherwise than the one in the folder `old`, or than the log of violations."""
-    if old != LIVE:
-        older = read_answer(Path(old))
-        for difference in unlike(older.manifest, answer.manifest):
-            say(difference)
-        return compare(said_by_answer(older), said_by_answer(answer))
-    return compare_log(log_for(answer).last, answer)
+    return compare_log(log_for(answer).last, answer) if old == LIVE else _compared(read_answer(Path(old)), answer)
+
+
+def _compared(older: Answer, answer: Answer) -> Comparison:
+    for difference in unlike(older.manifest, answer.manifest):
+        say(difference)
+    return compare(said_by_answer(older), said_by_answer(answer))
 
 
 def log_for(answer: Answer) -> ViolationLog:
@@ -55,29 +56,28 @@ def log_for(answer: Answer) -> ViolationLog:
     return log
 
 
-def write_report_of(
-    answer: Answer, file: Path, *, old: str | None = None, with_log: bool = False, cell_size: int = CELL_SIZE
-) -> None:
-    """Write the report of an answer, with its difference to `old`, or else to the log of violations that is at hand.
+def asides_of(answer: Answer, old: str | None, *, with_log: bool) -> Asides:
+    """What a report tells beside an answer: its difference to `old`, or else to the log of violations that is at hand.
 
     The log on the broker is read where `old` is the word for it, or `with_log` asks for it.
     """
-    check_report(file, cell_size)
     live = with_log or old == LIVE
     log = log_for(answer) if live else archived_log(answer)
     asides = Asides(log=None if log is None else list(log.last.values()))
-    if old not in (None, LIVE):
-        asides = replace(asides, comparison=compared(str(old), answer), compared_with=_named(str(old)))
-    elif log is not None:
-        where = "as it stands" if live else "in the archive"
-        found = compare_log(log.last, answer)
-        asides = replace(asides, comparison=found, compared_with=f"the log of violations {where}")
+    if old is not None and old != LIVE:
+        older = read_answer(Path(old))
+        named = f"the answer whose verdicts digest to {older.manifest.verdict_digest[:16]}"
+        return replace(asides, comparison=_compared(older, answer), compared_with=named)
+    if log is None:
+        return asides
+    named = f"the log of violations {'as it stands' if live else 'in the archive'}"
+    return replace(asides, comparison=compare_log(log.last, answer), compared_with=named)
+
+
+def write_report_of(answer: Answer, file: Path, asides: Asides, *, cell_size: int = CELL_SIZE) -> None:
+    """Write the report of an answer, with what is told beside it."""
     write_report(report(answer, asides, cell_size=cell_size), file)
     say(f"{answer.manifest.verdicts} verdicts reported in {file}")
-
-
-def _named(old: str) -> str:
-    return f"the answer whose verdicts digest to {read_answer(Path(old)).manifest.verdict_digest[:16]}"
 
 
 def has_log() -> bool:

@@ -95,14 +95,17 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 
 def _audited(answer: Answer, old: str | None, report: Path | None, cell_size: int) -> None:
     """The difference and the report, where they are asked for."""
-    from streams.replay.audit import compared, has_log, write_report_of
+    from streams.replay.audit import asides_of, compared, has_log, write_report_of
     from streams.replay.comparison_page import page
 
-    if old is not None:
-        print(page(compared(old, answer)))
-    if report is not None:
-        with_log = answer.manifest.source.kind == KAFKA and has_log()
-        write_report_of(answer, report, old=old, with_log=with_log, cell_size=cell_size)
+    if report is None:
+        if old is not None:
+            print(page(compared(old, answer)))
+        return
+    asides = asides_of(answer, old, with_log=answer.manifest.source.kind == KAFKA and has_log())
+    if old is not None and asides.comparison is not None:
+        print(page(asides.comparison))
+    write_report_of(answer, report, asides, cell_size=cell_size)
 
 
 def register(app: typer.Typer) -> None:

@@ -23,32 +23,27 @@ import polars as pl
 
 from schemas.contract import Message
 from schemas.topics import EVENTS, RECORDS, TopicName
-from streams.core.frame import ENCOUNTER_COLUMNS, MATCH_COLUMNS
 from streams.errors import InputError, Place
 from streams.replay import manifest
 from streams.replay.answer import Hole, Source
 from streams.replay.manifest import MANIFEST, Lack, Part, Sound, Table, manifest_of, read_manifest, sound, unsound
 from streams.replay.need import NEEDED, Need
-from streams.replay.part import KINDS
+from streams.replay.part import COLUMNS, KINDS
 from streams.replay.source import PIECE_ROWS, PLACED, REFUSED, UNREAD, Events, FoundRecord, Piece, Stamp, stamps
 
-COLUMNS: Mapping[TopicName, Mapping[str, pl.DataType]] = {
-    TopicName.MATCHES: MATCH_COLUMNS,
-    TopicName.ENCOUNTERS: ENCOUNTER_COLUMNS,
-}
 
-
-def _says(kind: type[Message], name: str) -> bool:
-    """Whether every message of a kind says a field, or its default is said for it."""
-    shape = kind.model_json_schema()["properties"].get(name, {"anyOf": [{"type": "null"}]})
-    return all(each.get("type") != "null" for each in shape.get("anyOf", ()))
+def _said(kind: type[Message]) -> frozenset[str]:
+    """The fields that every message of a kind says, or whose default is said for it."""
+    shapes = kind.model_json_schema()["properties"].items()
+    return frozenset(
+        name for name, shape in shapes if all(each.get("type") != "null" for each in shape.get("anyOf", ()))
+    )
 
 
 SAID: Mapping[TopicName, frozenset[str]] = {
-    topic: frozenset(name for name in COLUMNS[topic] if all(_says(kind, name) for kind in KINDS[topic]))
-    for topic in EVENTS
+    topic: frozenset.intersection(*(_said(kind) for kind in KINDS[topic])) for topic in EVENTS
 }
-"""The columns of events that are null in no row."""
+"""The fields of events that are null in no row."""
 
 
 class Stretch(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from schemas.contract import Reason
@@ -16,22 +14,11 @@ from streams.live.batch import Batch, open_batch
 from streams.live.plan import Plan
 from streams.live.run import Run
 from streams.live.topic_names import TopicNames
+from taken_record import Taken
 
 PARTITIONS = 4
 HOME = partition_of(MEMBER, PARTITIONS)
 RECORDED = micros(a_match(at=NOON).occurred_at)
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A record as the broker took it."""
-
-    offset: int
-    timestamp: int
-    value: bytes
-    key: bytes | None = None
-    timestamp_type: int = 1
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def plan(future_seconds: float = 60.0) -> Plan:

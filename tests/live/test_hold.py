@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rule_texts import a_pack, a_rule
-from schemas.contract import Message, time_text
+from schemas.contract import time_text
+from schemas.match import MatchEvent
 from schemas.topics import TopicName
 from small_estate import LiveWorker, SmallEstate
 from small_world import NEVER_SEEN, a_match, records
@@ -41,11 +42,11 @@ def behind(hours: float, **changes: Any) -> list[Any]:
     return records(feed=feed, consent=None)
 
 
-def put(estate: SmallEstate, event: Message, hours_ago: float = 0.0) -> None:
+def put(estate: SmallEstate, event: MatchEvent, hours_ago: float = 0.0) -> None:
     """Write an event that the broker says it took so many hours ago."""
     taken = round(ago(hours_ago).timestamp() * 1_000)
     home = estate.home(event)
-    estate.put(TopicName.MATCHES, event.to_json(), key=event.key.encode(), partition=home, timestamp_ms=taken)  # type: ignore[attr-defined]
+    estate.put(TopicName.MATCHES, event.to_json(), key=event.key.encode(), partition=home, timestamp_ms=taken)
 
 
 def judged(worker: LiveWorker) -> float:

@@ -49,6 +49,7 @@ from streams.replay.question import Question
 from streams.replay.run import Replay
 from streams.replay.verdict_digest import verdict_digest
 from streams.simulator.log import simulated_log
+from taken_record import Taken
 
 LAW = Rulebook(the_law().rules, the_law().digest, the_law().packs)
 """Without deadlines and windows, which are no cases and have laws of their own."""
@@ -110,17 +111,6 @@ def interpreted(records: Sequence[Any], events: Sequence[Any]) -> Said:
                         for rule, each in found]  # fmt: skip
 
     return said_of(cases(), views)
-
-
-class Taken(NamedTuple):
-    """A record as the broker took it."""
-
-    offset: int
-    timestamp: int
-    value: bytes
-    key: bytes | None = None
-    timestamp_type: int = 1
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def live(records: Sequence[Any], events: Sequence[Any], chance: Random, *, partitions: int, hold: float) -> Said:

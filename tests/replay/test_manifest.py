@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -27,6 +27,7 @@ from streams.replay.manifest import (
     write_manifest,
 )
 from streams.replay.part import Cut
+from taken_record import Taken
 
 LOG = 40
 TOPIC = TopicName.MATCHES
@@ -70,20 +71,11 @@ def test_a_hole_of_a_log_that_nobody_asks_for_is_not_told() -> None:
     assert [str(hole) for hole in manifest.holes()] == ["matches/0: offsets 0 to 2: not_archived"]
 
 
-class Record(NamedTuple):
-    offset: int
-    timestamp: int
-    value: bytes | None
-    timestamp_type: int = 1
-    key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
 RECORDS = st.lists(
     st.tuples(st.integers(1, 3), st.integers(0, 2), st.sampled_from([None, b"", b"x" * 9])), max_size=30
 ).map(
     lambda steps: [
-        Record(sum(step for step, _, _ in steps[: number + 1]), day * DAY_MILLIS + number, value)
+        Taken(sum(step for step, _, _ in steps[: number + 1]), day * DAY_MILLIS + number, value)
         for number, (_, day, value) in enumerate(steps)
     ]
 )
@@ -103,7 +95,7 @@ def cut(records: Sequence[LogRecord], first: int, end: int, fetches: list[int]) 
 
 @given(records=RECORDS, fetches=st.lists(st.integers(0, 5), max_size=20), data=st.data())
 def test_where_a_part_ends_depends_on_the_log_alone(
-    records: list[Record], fetches: list[int], data: st.DataObject
+    records: list[Taken], fetches: list[int], data: st.DataObject
 ) -> None:
     end = records[-1].offset + 2 if records else 2
     whole = cut(records, 0, end, [])
